@@ -21,6 +21,8 @@ weft_proto_method_find(const char *path, size_t len)
 {
 	size_t low = 0, high = WEFT_METHOD_COUNT_;
 
+	if (len == 0)
+		return NULL;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 		const struct weft_proto_method *m =
