@@ -75,7 +75,7 @@ bool weft_stun_put_algorithms(struct weft_stun_builder *b,
 			      const uint16_t *algorithms,
 			      size_t n);
 
-/* ICMP (RFC 8656 section 18.13); @data: MTU or zero. */
+/* ICMP (RFC 8656 section 18.13): 7 bits of type, 9 of code; @data: MTU or zero. */
 bool weft_stun_put_icmp(struct weft_stun_builder *b, uint8_t type, uint8_t code, uint32_t data);
 
 bool weft_stun_put_integrity(struct weft_stun_builder *b, struct weft_bytes key);
@@ -90,3 +90,6 @@ size_t weft_stun_room(const struct weft_stun_builder *b);
 
 /* CRC-32 (ISO-HDLC) of FINGERPRINT, without the XOR. */
 uint32_t weft_stun_crc32(const void *data, size_t len);
+
+/* The same over the concatenation of what gave @crc and @data. */
+uint32_t weft_stun_crc32_more(uint32_t crc, const void *data, size_t len);

@@ -111,7 +111,8 @@ struct weft_stun_message {
 	uint8_t additional_family;   /* as sent */
 	uint8_t address_error_family;
 	uint8_t requested_transport;
-	uint8_t icmp_type, icmp_code;
+	uint8_t icmp_type;
+	uint16_t icmp_code;
 	bool even_port_reserve; /* R bit of EVEN-PORT */
 	bool controlling;       /* the tie breaker came in ICE-CONTROLLING */
 };
