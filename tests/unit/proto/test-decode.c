@@ -278,8 +278,9 @@ static void
 test_every_budget(void)
 {
 	WeftArena *arena = weft_arena_new();
-	g_autoptr(GBytes) bytes = from_hex("0a 02 6869 12 12 0a 02 6869 5a 06 0a 01 31 12 01 32"
-					   "9201 01 01 22 04 0a 02 0102 2a 01 61 2a 01 62");
+	g_autoptr(GBytes) bytes =
+		from_hex("0a026869 12 11 0a026869 5a06 0a0131 120132 9201020102 1a0178"
+			 "2204 12020102 2a0161 2a0162");
 	size_t needed;
 
 	g_assert_cmpint(decode(LOGIN, bytes, SIZE_MAX, arena), ==, WEFT_PROTO_OK);
