@@ -44,8 +44,9 @@ enum weft_address_class {
 	WEFT_ADDRESS_CGNAT,         /* 100.64.0.0/10 */
 	WEFT_ADDRESS_DOCUMENTATION, /* 192.0.2/24, 198.51.100/24, 203.0.113/24, 2001:db8::/32,
 				       3fff::/20 */
-	WEFT_ADDRESS_RESERVED,      /* 192.0.0/24, 198.18/15, 240/4 with broadcast, 100::/64,
-				       2001::/23 except 2001:20::/28, discard, and the like */
+	WEFT_ADDRESS_RESERVED,      /* 192.0.0/24, 192.88.99/24, 198.18/15, 240/4 with broadcast;
+				       2001::/23 except 2001:20::/28, all outside 2000::/3, and
+				       every form that weft_address_canonical() resolves */
 	WEFT_ADDRESS_GLOBAL,
 	WEFT_ADDRESS_CLASS_COUNT_
 };
@@ -67,9 +68,11 @@ uint32_t weft_address_v4_host_order(const struct weft_address *a); /* 0 if not I
 uint8_t weft_address_bits(const struct weft_address *a);           /* 32, 128, or 0 */
 
 /* Resolves the forms of IPv6 that carry an IPv4 destination to that IPv4 address: v4-mapped
- * ::ffff:0:0/96, v4-compatible ::/96 (except :: and ::1), NAT64 64:ff9b::/96 and
- * 64:ff9b:1::/48 (RFC 6052, RFC 8215), 6to4 2002::/16. To be done once, before any decision on
- * allowing or denying. Everything else is returned as it is. */
+ * ::ffff:0:0/96, v4-compatible ::/96 (except :: and ::1), NAT64 64:ff9b::/96 (RFC 6052) and
+ * 64:ff9b:1::/48 (RFC 8215), 6to4 2002::/16. To be done once, before any decision on allowing or
+ * denying. Everything else is returned as it is, so a result that differs tells that it was one of
+ * these forms. In 64:ff9b:1::/48 the place of the IPv4 address depends on its operator; if any of
+ * the places of RFC 6052 holds one that is not global, that one is returned. */
 struct weft_address weft_address_canonical(const struct weft_address *a);
 
 /* Class of the address as written: canonicalise first where that matters. */

@@ -29,8 +29,8 @@ uint64_t weft_env_random_u64(const struct weft_env *env);
 uint64_t weft_env_random_below(const struct weft_env *env, uint64_t bound);
 
 /* An environment for tests: the clock stands still until it is advanced, randomness is a
- * repeatable stream out of @seed (xoshiro256**, not for secrets). The object is the caller's and
- * must outlive the returned environment. */
+ * repeatable stream out of @seed (xoshiro256**, not for secrets). The object is the caller's; its
+ * `env` points back at it, so it must stay where it is. */
 struct weft_env_fake {
 	struct weft_env env;
 	int64_t now_us;
@@ -38,5 +38,11 @@ struct weft_env_fake {
 	uint64_t state[4];
 };
 
+/* Where its clocks start: neither is zero, so that nobody takes 0 for a time, and they differ. */
+#define WEFT_ENV_FAKE_NOW_US  INT64_C(1000000000)
+#define WEFT_ENV_FAKE_WALL_US INT64_C(1767225600000000) /* 2026-01-01 */
+
 void weft_env_fake_init(struct weft_env_fake *fake, uint64_t seed);
+
+/* Advances both clocks. */
 void weft_env_fake_advance(struct weft_env_fake *fake, int64_t us);

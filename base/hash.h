@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Digests and MACs by libcrypto and libsodium. No function here can fail for lack of memory: a
- * libcrypto that refuses MD5 (FIPS mode) makes weft_md5() return false. */
+/* Digests and MACs by libcrypto. They cannot fail for lack of memory (the first call of a thread
+ * ends the process then); a libcrypto that refuses MD5 (FIPS mode) makes weft_md5() return false.
+ * Thread-safe. */
 #pragma once
 
 #include <stdbool.h>
@@ -15,6 +16,10 @@ struct weft_bytes {
 	const void *p;
 	size_t len;
 };
+
+/* Finds the digests in libcrypto once; weft_crypto_init() calls it. False if SHA-256 or SHA-1 is
+ * not to be had. Thread-safe; the functions below also work without it. */
+bool weft_hash_init(void);
 
 void weft_sha256(uint8_t out[WEFT_SHA256_LEN], const void *data, size_t len);
 
