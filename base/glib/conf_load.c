@@ -136,7 +136,8 @@ take_key(struct loader *l, GKeyFile *kf, const char *file, const char *group, co
 		return;
 	}
 	text = g_key_file_get_string(kf, group, key, &reason);
-	if (text == NULL) {
+	/* GLib returns a text and an error for an unknown escape. */
+	if (text == NULL || reason != NULL) {
 		g_autofree char *shown = g_utf8_make_valid(reason->message, -1);
 		add_problem(l, "%s: [%s] %s: %s", file, group, key, shown);
 		return;

@@ -184,40 +184,57 @@ check_text(const struct weft_conf_key *row, const char *text, GError **error)
 	       check_bounds(row, (int64_t) strlen(text), 0, G_MAXINT64, error);
 }
 
+/* RFC 3986 section 3.1, in lower case; NULL if @text begins with none. g_free. */
+static char *
+url_scheme(const char *text)
+{
+	const char *p = text;
+
+	if (!g_ascii_isalpha(*p))
+		return NULL;
+	while (g_ascii_isalnum(*p) || *p == '+' || *p == '-' || *p == '.')
+		p++;
+	return *p == ':' ? g_ascii_strdown(text, p - text) : NULL;
+}
+
+/* The part behind "scheme://". */
+static bool
+check_authority(const char *url, const char *scheme, const char *authority)
+{
+	g_autofree char *host = NULL;
+	const GUriFlags flags = G_URI_FLAGS_NONE;
+
+	/* Several hosts, as PostgreSQL has them, are beyond GUri. */
+	if (memchr(authority, ',', strcspn(authority, "/?#")) != NULL)
+		return true;
+	if (!g_uri_split(url, flags, NULL, NULL, &host, NULL, NULL, NULL, NULL, NULL))
+		return false;
+	return (host != NULL && host[0] != '\0') ||
+	       (!g_str_has_prefix(scheme, "http") && !g_str_has_prefix(scheme, "rel"));
+}
+
+/* Messages show the URL without its password, and no reason of GUri's, which might quote it. */
 static bool
 parse_url(const struct weft_conf_key *row, const char *text, GError **error)
 {
-	const char *colon = strchr(text, ':');
-	g_autofree char *scheme = NULL, *host = NULL, *names = NULL;
-	g_autoptr(GError) reason = NULL;
+	g_autofree char *shown = weft_conf_redact_url(text);
+	g_autofree char *scheme = url_scheme(text);
 	const char *rest;
 
 	for (const char *p = text; *p != '\0'; p++)
 		if (!g_ascii_isgraph(*p))
 			return fail(error, "holds a character that an URL must escape");
-	scheme = colon != NULL ? g_ascii_strdown(text, colon - text) : g_strdup("");
-	if (row->names != NULL && !g_strv_contains(row->names, scheme)) {
-		names = g_strjoinv(":, ", (char **) row->names);
-		return fail(error, "'%s' does not begin with %s:", text, names);
+	if (row->names != NULL && (scheme == NULL || !g_strv_contains(row->names, scheme))) {
+		g_autofree char *names = g_strjoinv(":, ", (char **) row->names);
+		return fail(error, "'%s' does not begin with %s:", shown, names);
 	}
-	if (colon == NULL)
-		return fail(error, "'%s' is not an URL", text);
-	rest = colon + 1;
-	if (!g_str_has_prefix(rest, "//"))
-		return rest[0] != '\0' ? true : fail(error, "'%s' names nothing", text);
-	if (rest[2] == '\0')
-		return fail(error, "'%s' names nothing", text);
-	/* Several hosts, as PostgreSQL has them, are beyond GUri. */
-	if (memchr(rest + 2, ',', strcspn(rest + 2, "/?#")) != NULL)
-		return true;
-	if (!g_uri_split(text, G_URI_FLAGS_NONE, NULL, NULL, &host, NULL, NULL, NULL, NULL,
-			 &reason)) {
-		g_autofree char *shown = weft_conf_redact_url(text);
-		return fail(error, "'%s' is not an URL: %s", shown, reason->message);
-	}
-	if ((host == NULL || host[0] == '\0') &&
-	    (g_str_has_prefix(scheme, "http") || g_str_has_prefix(scheme, "rel")))
-		return fail(error, "'%s' names no host", text);
+	if (scheme == NULL)
+		return fail(error, "'%s' is not an URL", shown);
+	rest = text + strlen(scheme) + 1;
+	if (rest[0] == '\0' || strcmp(rest, "//") == 0)
+		return fail(error, "'%s' names nothing", shown);
+	if (g_str_has_prefix(rest, "//") && !check_authority(text, scheme, rest + 2))
+		return fail(error, "'%s' has no valid host and port", shown);
 	return true;
 }
 
