@@ -47,6 +47,4 @@ enum mgmt_netmap_kind mgmt_netmap_build(MgmtNetmap *netmap,
 void mgmt_netmap_farewell(const MgmtAccount *account, GByteArray *out);
 
 /* Packed PeerConfig of @peer, the same bytes in LoginResponse and SyncResponse. */
-void mgmt_netmap_peer_config(const MgmtAccount *account,
-			     const struct mgmt_peer *peer,
-			     GByteArray *out);
+void mgmt_netmap_peer_config(MgmtAccount *account, const struct mgmt_peer *peer, GByteArray *out);
