@@ -23,22 +23,14 @@ place(GPtrArray *array, guint used, void *object)
 	return array->len - 1;
 }
 
-static bool
-has_capability(const struct mgmt_meta *meta, int32_t capability)
-{
-	for (guint i = 0; meta->capabilities != NULL && i < meta->capabilities->len; i++)
-		if (g_array_index(meta->capabilities, int32_t, i) == capability)
-			return true;
-	return false;
-}
-
 static void
 derive(struct mgmt_peer *peer)
 {
-	peer->has_source_prefixes = has_capability(&peer->meta, CAPABILITY_SOURCE_PREFIXES);
+	peer->has_source_prefixes =
+		mgmt_meta_has_capability(&peer->meta, CAPABILITY_SOURCE_PREFIXES);
 	peer->has_v6_capability =
-		has_capability(&peer->meta, CAPABILITY_IPV6) && !peer->meta.disable_ipv6;
-	peer->has_deltas = has_capability(&peer->meta, CAPABILITY_DELTAS);
+		mgmt_meta_has_capability(&peer->meta, CAPABILITY_IPV6) && !peer->meta.disable_ipv6;
+	peer->has_deltas = mgmt_meta_has_capability(&peer->meta, CAPABILITY_DELTAS);
 }
 
 static bool
@@ -236,6 +228,33 @@ set_members(MgmtAccount *a, struct mgmt_group *group, const GArray *peer_ids)
 	}
 }
 
+static bool
+gives_v6(const MgmtAccount *a, const struct mgmt_group *group)
+{
+	const GArray *ids = a->row.settings.ipv6_groups;
+
+	for (guint i = 0; ids != NULL && i < ids->len; i++)
+		if (mgmt_id_equal(&g_array_index(ids, struct mgmt_id, i), &group->id))
+			return true;
+	return false;
+}
+
+/* The peers on which two sets differ, with everybody they are connected to: for a group that gives
+ * IPv6 to its members. */
+static void
+affect_difference(MgmtAccount *a,
+		  const struct mgmt_bitset *before,
+		  const struct mgmt_bitset *now,
+		  struct mgmt_bitset *affected)
+{
+	for (guint i = 0; affected != NULL && i < a->peers->len; i++) {
+		const struct mgmt_peer *p = g_ptr_array_index(a->peers, i);
+
+		if (p != NULL && mgmt_bitset_has(before, i) != mgmt_bitset_has(now, i))
+			affect_with_acl(a, p, affected);
+	}
+}
+
 /* Whose map differs when the members of a group go from @before to what they are now: if nobody
  * came or went, nobody; else the two sides of the rules that name the group. */
 static void
@@ -251,6 +270,8 @@ affect_membership(MgmtAccount *a,
 	mgmt_rules_group_changed(a, group);
 	if (affected != NULL)
 		mgmt_rules_group_peers(a, group, affected);
+	if (gives_v6(a, group))
+		affect_difference(a, before, &group->members, affected);
 }
 
 void
@@ -283,6 +304,26 @@ mgmt_account_put_group(MgmtAccount *a,
 		mgmt_rules_rebuild(a); /* a rule may have named it before it was there (loading) */
 	else
 		affect_membership(a, group, &before, affected);
+	mgmt_bitset_clear(&before);
+}
+
+void
+mgmt_account_set_member(MgmtAccount *a,
+			struct mgmt_group *group,
+			struct mgmt_peer *peer,
+			bool member,
+			struct mgmt_bitset *affected)
+{
+	struct mgmt_bitset before = { 0 };
+
+	mgmt_bitset_copy(&before, &group->members);
+	if (member) {
+		join(peer, group);
+	} else {
+		mgmt_bitset_remove(&group->members, peer->index);
+		mgmt_bitset_remove(&peer->groups, group->index);
+	}
+	affect_membership(a, group, &before, affected);
 	mgmt_bitset_clear(&before);
 }
 
@@ -366,6 +407,20 @@ mgmt_account_remove_token(MgmtAccount *a, struct mgmt_token *token)
 	g_ptr_array_remove(a->tokens, token);
 }
 
+static bool
+ids_equal(const GArray *a, const GArray *b)
+{
+	guint n = a == NULL ? 0 : a->len;
+
+	if (n != (b == NULL ? 0 : b->len))
+		return false;
+	for (guint i = 0; i < n; i++)
+		if (!mgmt_id_equal(&g_array_index(a, struct mgmt_id, i),
+				   &g_array_index(b, struct mgmt_id, i)))
+			return false;
+	return true;
+}
+
 /* The serial is part of the row but of nobody's map content. */
 static bool
 row_changes_maps(const struct mgmt_account_row *a, const struct mgmt_account_row *b)
@@ -378,7 +433,8 @@ row_changes_maps(const struct mgmt_account_row *a, const struct mgmt_account_row
 	       x->lazy_connections != y->lazy_connections ||
 	       x->login_expiration_enabled != y->login_expiration_enabled ||
 	       x->login_expiration_us != y->login_expiration_us ||
-	       x->ipv6_enabled != y->ipv6_enabled || x->routing_peer_dns != y->routing_peer_dns;
+	       x->ipv6_enabled != y->ipv6_enabled || !ids_equal(x->ipv6_groups, y->ipv6_groups) ||
+	       x->routing_peer_dns != y->routing_peer_dns;
 }
 
 void

@@ -75,6 +75,11 @@ void mgmt_account_release_ip6(MgmtAccount *a, const struct weft_address *ip6);
 char *mgmt_account_reserve_label(MgmtAccount *a,
 				 const char *hostname,
 				 const struct weft_address *ip);
+/* The same for a peer that is renamed to @name: NULL, and nothing reserved, if the label it has is
+ * right for the new name too. */
+char *mgmt_account_reserve_new_label(MgmtAccount *a,
+				     const struct mgmt_peer *peer,
+				     const char *name);
 void mgmt_account_release_label(MgmtAccount *a, const char *label);
 
 /* Mutations; each takes ownership of its object. @groups: GArray of struct mgmt_id besides All. */
@@ -89,6 +94,12 @@ void mgmt_account_put_group(MgmtAccount *a,
 			    struct mgmt_group *group,
 			    const GArray *peer_ids,
 			    struct mgmt_bitset *affected);
+/* One peer enters or leaves a group. */
+void mgmt_account_set_member(MgmtAccount *a,
+			     struct mgmt_group *group,
+			     struct mgmt_peer *peer,
+			     bool member,
+			     struct mgmt_bitset *affected);
 void mgmt_account_remove_group(MgmtAccount *a,
 			       struct mgmt_group *group,
 			       struct mgmt_bitset *affected);

@@ -158,6 +158,19 @@ label_is_free(const MgmtAccount *a, const char *label)
 }
 
 char *
+mgmt_account_reserve_new_label(MgmtAccount *a, const struct mgmt_peer *peer, const char *name)
+{
+	g_autofree char *plain = label_of(name);
+	g_autofree char *octets =
+		g_strdup_printf("%.50s-%u-%u", plain, peer->ip.b[2], peer->ip.b[3]);
+
+	if (strcmp(plain, peer->dns_label) == 0 ||
+	    (!label_is_free(a, plain) && strcmp(octets, peer->dns_label) == 0))
+		return NULL;
+	return mgmt_account_reserve_label(a, name, &peer->ip);
+}
+
+char *
 mgmt_account_reserve_label(MgmtAccount *a, const char *hostname, const struct weft_address *ip)
 {
 	g_autofree char *plain = label_of(hostname);

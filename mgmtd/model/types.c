@@ -278,6 +278,15 @@ mgmt_meta_copy(struct mgmt_meta *dst, const struct mgmt_meta *src)
 	*dst = copy;
 }
 
+bool
+mgmt_meta_has_capability(const struct mgmt_meta *meta, int32_t capability)
+{
+	for (guint i = 0; meta->capabilities != NULL && i < meta->capabilities->len; i++)
+		if (g_array_index(meta->capabilities, int32_t, i) == capability)
+			return true;
+	return false;
+}
+
 static guint
 array_len(const GArray *a)
 {

@@ -206,6 +206,8 @@ void mgmt_event_clear(struct mgmt_event *event);
 void mgmt_meta_init(struct mgmt_meta *meta);
 void mgmt_meta_clear(struct mgmt_meta *meta);
 void mgmt_meta_copy(struct mgmt_meta *dst, const struct mgmt_meta *src);
+/* 1 source prefixes, 2 IPv6 overlay, 15001 deltas (ours). */
+bool mgmt_meta_has_capability(const struct mgmt_meta *meta, int32_t capability);
 bool mgmt_meta_equal(const struct mgmt_meta *a, const struct mgmt_meta *b);
 struct mgmt_policy *mgmt_policy_copy(const struct mgmt_policy *policy);
 struct mgmt_peer *mgmt_peer_copy(const struct mgmt_peer *peer);

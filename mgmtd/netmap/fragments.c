@@ -18,8 +18,19 @@ mgmt_peer_fqdn(const MgmtAccount *account, const struct mgmt_peer *peer)
 bool
 mgmt_peer_uses_v6(const MgmtAccount *account, const struct mgmt_peer *peer)
 {
-	return account->row.settings.ipv6_enabled && peer->has_v6_capability &&
-	       peer->ip6.family == WEFT_FAMILY_IPV6;
+	const GArray *ids = account->row.settings.ipv6_groups;
+
+	if (!account->row.settings.ipv6_enabled || !peer->has_v6_capability ||
+	    peer->ip6.family != WEFT_FAMILY_IPV6)
+		return false;
+	for (guint i = 0; ids != NULL && i < ids->len; i++) {
+		const struct mgmt_group *g =
+			mgmt_account_group(account, &g_array_index(ids, struct mgmt_id, i));
+
+		if (g != NULL && mgmt_bitset_has(&g->members, peer->index))
+			return true;
+	}
+	return false;
 }
 
 /* length || body; @body is freed. */

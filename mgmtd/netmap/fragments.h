@@ -36,5 +36,6 @@ void mgmt_fragments_unref(struct mgmt_fragments *f); /* NULL is allowed */
 /* "<label>.<domain>"; free with g_free(). */
 char *mgmt_peer_fqdn(const MgmtAccount *account, const struct mgmt_peer *peer);
 
-/* A peer's IPv6 address counts only while the peer can use it and the account allows it. */
+/* A peer's IPv6 address counts only while the peer can use it and the account and one of the peer's
+ * groups allow it. */
 bool mgmt_peer_uses_v6(const MgmtAccount *account, const struct mgmt_peer *peer);

@@ -73,6 +73,7 @@ void mgmt_store_submit(MgmtStore *store, mgmt_store_run run, mgmt_store_done don
 bool mgmt_store_is_up(const MgmtStore *store);
 
 /* Inside a run function. Rows are whole objects; ids are chosen by the caller. */
+/* The serial is written at insertion only; afterwards mgmt_tx_bump_serial() alone changes it. */
 bool mgmt_tx_put_account(MgmtTx *tx, const struct mgmt_account_row *row, GError **error);
 /* Increments the account's serial and returns it. */
 bool mgmt_tx_bump_serial(MgmtTx *tx,
@@ -80,7 +81,15 @@ bool mgmt_tx_bump_serial(MgmtTx *tx,
 			 uint64_t *ret_serial,
 			 GError **error);
 bool mgmt_tx_insert_peer(MgmtTx *tx, const struct mgmt_peer *peer, GError **error);
-bool mgmt_tx_update_peer(MgmtTx *tx, const struct mgmt_peer *peer, GError **error);
+/* Writes only the columns of @fields (enum mgmt_peer_field): several changes of one peer may be on
+ * their way at once and must not undo each other. */
+enum mgmt_peer_field {
+	MGMT_PEER_NAME = 1 << 0,     /* name, dns_label */
+	MGMT_PEER_REPORT = 1 << 1,   /* meta, ssh_key, connection_ip, last_login, ip6 */
+	MGMT_PEER_APPROVAL = 1 << 2, /* approval_required */
+	MGMT_PEER_EXPIRY = 1 << 3    /* login_expired, login_expiration_enabled, ssh_enabled */
+};
+bool mgmt_tx_update_peer(MgmtTx *tx, const struct mgmt_peer *peer, unsigned fields, GError **error);
 bool mgmt_tx_delete_peer(MgmtTx *tx, const struct mgmt_id *peer, GError **error);
 bool mgmt_tx_put_group(MgmtTx *tx, const struct mgmt_group *group, GError **error);
 bool mgmt_tx_delete_group(MgmtTx *tx, const struct mgmt_id *group, GError **error);
@@ -97,6 +106,11 @@ bool mgmt_tx_delete_policy(MgmtTx *tx, const struct mgmt_id *policy, GError **er
 bool mgmt_tx_put_setup_key(MgmtTx *tx, const struct mgmt_setup_key *key, GError **error);
 /* One UPDATE ... WHERE valid ... RETURNING: consumes one use, or fails with
  * MGMT_STORE_ERROR_REFUSED. @ret_used is the number of uses afterwards. */
+/* Sets revoked and updated_at only: uses are counted meanwhile. */
+bool mgmt_tx_revoke_setup_key(MgmtTx *tx,
+			      const struct mgmt_id *key,
+			      int64_t now_us,
+			      GError **error);
 bool mgmt_tx_use_setup_key(
 	MgmtTx *tx, const struct mgmt_id *key, int64_t now_us, int64_t *ret_used, GError **error);
 bool mgmt_tx_put_token(MgmtTx *tx, const struct mgmt_token *token, GError **error);
