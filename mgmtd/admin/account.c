@@ -304,8 +304,7 @@ set_check(struct mgmt_op *op, GError **error)
 	set_switch(op, &to->login_expiration_enabled, c->login_expiration,
 		   MGMT_ACTIVITY_LOGIN_EXPIRATION_ON, MGMT_ACTIVITY_LOGIN_EXPIRATION_OFF);
 	if (c->login_expiration_us != 0) {
-		if (c->login_expiration_us < DAY_US / 24 ||
-		    c->login_expiration_us > 180 * DAY_US) {
+		if (c->login_expiration_us < DAY_US / 24 || c->login_expiration_us > 180 * DAY_US) {
 			g_set_error(error, MGMT_ERROR, MGMT_ERROR_INVALID,
 				    "login expiration must be between 1h and 180d");
 			return false;

@@ -43,7 +43,8 @@ struct mgmt_store_config {
 /* Opens, locks against a second process, copies (SQLite) and migrates. Blocking: before the main
  * loop. */
 MgmtStore *mgmt_store_open(const struct mgmt_store_config *config, GError **error);
-/* Finishes what is queued, delivers nothing any more, closes. */
+/* Finishes what is queued, delivers the outcomes (running the main context until it has nothing
+ * pending), closes. */
 void mgmt_store_close(MgmtStore *store);
 
 /* Everything that the model needs, read in one snapshot. Blocking: before the main loop, and on a
