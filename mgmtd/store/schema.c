@@ -87,7 +87,8 @@ static const char migration_1[] =
 	" meta TEXT NOT NULL);"
 	"CREATE INDEX events_by_account ON events (account_id, id);";
 
-static const char *const migrations[MGMT_SCHEMA_VERSION] = { migration_1 };
+static const char *const migrations[] = { migration_1 };
+G_STATIC_ASSERT(G_N_ELEMENTS(migrations) == MGMT_SCHEMA_VERSION);
 
 static bool
 has_meta_table(MgmtEngine *e, bool *ret, GError **error)
@@ -183,7 +184,7 @@ mgmt_schema_migrate(MgmtEngine *e, const char *copy_of, GError **error)
 			    version, MGMT_SCHEMA_VERSION);
 		return false;
 	}
-	if (version > 0 && version < MGMT_SCHEMA_VERSION && copy_of != NULL &&
+	if (version != 0 && version != MGMT_SCHEMA_VERSION && copy_of != NULL &&
 	    !copy_file(e, copy_of, version, error))
 		return false;
 	while (version < MGMT_SCHEMA_VERSION)
