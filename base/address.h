@@ -72,7 +72,8 @@ uint8_t weft_address_bits(const struct weft_address *a);           /* 32, 128, o
  * 64:ff9b:1::/48 (RFC 8215), 6to4 2002::/16. To be done once, before any decision on allowing or
  * denying. Everything else is returned as it is, so a result that differs tells that it was one of
  * these forms. In 64:ff9b:1::/48 the place of the IPv4 address depends on its operator; if any of
- * the places of RFC 6052 holds one that is not global, that one is returned. */
+ * the places of RFC 6052 holds one that is private, CGNAT, link-local or loopback, that one is
+ * returned. */
 struct weft_address weft_address_canonical(const struct weft_address *a);
 
 /* Class of the address as written: canonicalise first where that matters. */

@@ -91,10 +91,20 @@ static const uint8_t nat64_layouts[][4] = {
 	{ 12, 13, 14, 15 }, { 9, 10, 11, 12 }, { 7, 9, 10, 11 }, { 6, 7, 9, 10 }
 };
 
+/* Where a packet must not be sent in error. */
+static bool
+is_inside(const struct weft_address *a)
+{
+	enum weft_address_class class = weft_address_classify(a);
+
+	return class == WEFT_ADDRESS_LOOPBACK || class == WEFT_ADDRESS_LINK_LOCAL ||
+	       class == WEFT_ADDRESS_PRIVATE || class == WEFT_ADDRESS_CGNAT;
+}
+
 /* The operator of a network chooses the length of a prefix within 64:ff9b:1::/48, so an address
  * does not tell its layout. Unless a shorter one leaves zeros behind, /96 is what people use; but
- * if any reading leads to an address that is not global, that one is taken: an ambiguous address
- * shall be denied rather than allowed. */
+ * if any reading leads inside, that one is taken: an ambiguous address shall be denied rather than
+ * allowed. */
 static struct weft_address
 nat64_local_canonical(const struct weft_address *a)
 {
@@ -104,16 +114,15 @@ nat64_local_canonical(const struct weft_address *a)
 		const uint8_t *at = nat64_layouts[i];
 		struct weft_address v4 =
 			v4_from(a->b[at[0]], a->b[at[1]], a->b[at[2]], a->b[at[3]]);
-		enum weft_address_class class = weft_address_classify(&v4);
 		bool zeros = true;
 
 		if (i > 0 && a->b[8] != 0)
 			break; /* RFC 6052: octet 8 is zero in all but the first layout */
+		if (is_inside(&v4))
+			return v4;
 		for (size_t j = (size_t) at[3] + 1; j < sizeof a->b; j++)
 			zeros = zeros && a->b[j] == 0;
-		if (class != WEFT_ADDRESS_GLOBAL && class != WEFT_ADDRESS_UNSPECIFIED)
-			return v4;
-		if (i == 0 || (zeros && class == WEFT_ADDRESS_GLOBAL))
+		if (i == 0 || (zeros && weft_address_classify(&v4) != WEFT_ADDRESS_UNSPECIFIED))
 			best = v4;
 	}
 	return best;
