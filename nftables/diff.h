@@ -21,15 +21,15 @@ struct weft_nft_change {
 	const char *counter;
 };
 
-/* @old NULL: nothing is there. Borrows both models, which must outlive the diff. */
+/* @old NULL: nothing is there. The diff keeps both models. */
 WeftNftDiff *weft_nft_diff(const WeftNftModel *old, const WeftNftModel *new_model);
 void weft_nft_diff_free(WeftNftDiff *diff);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftNftDiff, weft_nft_diff_free)
 
 bool weft_nft_diff_is_empty(const WeftNftDiff *diff);
 
-/* The table must be written anew: there is none, it has another configuration, or more changes than
- * elements would remain. The changes are empty then. */
+/* The table is to be written anew: there is none, it has another configuration, or deleting
+ * interval after interval would take longer. The changes are empty then. */
 bool weft_nft_diff_is_rebuild(const WeftNftDiff *diff);
 
 /* In the order in which a transaction must hold them: deletions, then additions; each by set and

@@ -79,18 +79,20 @@ struct weft_nft_refusal {
 };
 
 /* Compiles @n rules. The result depends on the set of rules, not on their order: duplicates and
- * overlaps are merged (the smallest policy id keeps what two policies say alike; what a wider tuple
- * of the same action says already is left out), and DROP comes before ACCEPT. A rule that cannot
- * be is left out and added to @refusals (array of struct weft_nft_refusal, or NULL); the rest
- * applies. NULL only for an invalid @config or more than WEFT_NFT_LIMIT_RULES rules. */
+ * overlaps are merged (the counter of the smaller name keeps what two policies say; what a wider
+ * tuple of the same action says already is left out), and DROP comes before ACCEPT. A rule that
+ * cannot be is left out and added to @refusals (array of struct weft_nft_refusal, or NULL); the
+ * rest applies. NULL only for an invalid @config or more than WEFT_NFT_LIMIT_RULES rules. */
 G_GNUC_WARN_UNUSED_RESULT WeftNftModel *weft_nft_compile(const struct weft_nft_config *config,
 							 const struct weft_nft_rule *rules,
 							 size_t n,
 							 GArray *refusals,
 							 GError **error);
 
-void weft_nft_model_free(WeftNftModel *model);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftNftModel, weft_nft_model_free)
+/* Models do not change any more and are shared. Not for several threads. */
+WeftNftModel *weft_nft_model_ref(const WeftNftModel *model);
+void weft_nft_model_unref(WeftNftModel *model); /* takes NULL */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftNftModel, weft_nft_model_unref)
 
 const struct weft_nft_config *weft_nft_model_config(const WeftNftModel *model);
 

@@ -68,3 +68,12 @@ G_GNUC_WARN_UNUSED_RESULT bool weft_nft_socket_get(WeftNftSocket *s,
 G_GNUC_WARN_UNUSED_RESULT bool weft_nft_socket_generation(WeftNftSocket *s,
 							  uint32_t *ret,
 							  GError **error);
+
+struct weft_nft_batch;
+
+/* Sends a transaction and waits for its end: all of it is in force, or (false) nothing of it. The
+ * error says what the first refused message was about. WEFT_NFT_ERROR_INTERRUPTED: the ruleset has
+ * another generation than the batch requires. */
+G_GNUC_WARN_UNUSED_RESULT bool weft_nft_socket_commit(WeftNftSocket *s,
+						      struct weft_nft_batch *batch,
+						      GError **error);

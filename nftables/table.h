@@ -2,7 +2,7 @@
 /* Our table in the kernel: keeps it equal to a model, one transaction for each change.
  *
  * The table carries a mark of ownership. A table of the same name without it is someone else's and
- * is left alone; other tables are never looked into, let alone changed. */
+ * is left alone; other tables are never changed. */
 #pragma once
 
 #include <glib.h>
@@ -19,7 +19,7 @@
 
 typedef struct weft_nft_table WeftNftTable;
 
-/* Takes over @socket. The kernel is not asked yet. */
+/* Takes over @socket. @config must be valid. The kernel is not asked yet. */
 WeftNftTable *weft_nft_table_new(WeftNftSocket *socket, const struct weft_nft_config *config);
 void weft_nft_table_free(WeftNftTable *table); /* leaves the kernel's table as it is */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftNftTable, weft_nft_table_free)
@@ -38,29 +38,36 @@ G_GNUC_WARN_UNUSED_RESULT bool weft_nft_table_read(WeftNftTable *table,
 						   enum weft_nft_found *ret_found,
 						   GError **error);
 
-/* What the table is believed to hold; NULL if unknown or not there. Borrowed until the next call.
+/* What the last reading found altered, e.g. "chain in4 differs": for the log. "" if nothing.
+ * Borrowed until the next call. */
+const char *weft_nft_table_why(const WeftNftTable *table);
+
+/* What the kernel is believed to hold; NULL if unknown or not there. Borrowed until the next call.
  */
 const WeftNftModel *weft_nft_table_current(const WeftNftTable *table);
 
 struct weft_nft_applied {
-	bool rebuilt;   /* the table was written anew; its counters start at zero */
-	size_t added;   /* elements */
+	bool rebuilt; /* the table was written anew; its counters go on as they were read before */
+	size_t added; /* elements */
 	size_t deleted; /* elements */
 	unsigned tries; /* transactions sent; more than 1 after a collision with others */
-	/* Flows to cut; see diff.h. The caller frees it before the next call on the table. NULL if
-	 * nothing was revoked or nothing was known before. */
+	/* Flows to cut; see diff.h. Freed by weft_nft_applied_clear(). NULL if nothing was revoked,
+	 * or if there was no intact table before. */
 	WeftNftDiff *revoked;
 };
 
-/* Makes the kernel's table equal to @model in one transaction, by the difference where that is
- * known, else by a rebuild. Takes over @model, also on failure. @ret may be NULL. On failure the
- * old rules are in force. */
+void weft_nft_applied_clear(struct weft_nft_applied *applied);
+
+/* Makes the kernel's table equal to @model in one transaction: by the difference to what is there,
+ * which is read first where it is not known, or by a rebuild if that is nothing of ours. Takes over
+ * @model, also on failure. @ret may be NULL. On failure the old rules are in force. */
 G_GNUC_WARN_UNUSED_RESULT bool weft_nft_table_apply(WeftNftTable *table,
 						    WeftNftModel *model,
 						    struct weft_nft_applied *ret,
 						    GError **error);
 
-/* Compares the kernel's table with what was applied last. */
+/* Compares the kernel's table with what was applied last, or if nothing was, with what this room
+ * could have written. */
 G_GNUC_WARN_UNUSED_RESULT bool weft_nft_table_verify(WeftNftTable *table,
 						     enum weft_nft_found *ret_found,
 						     GError **error);
