@@ -348,13 +348,14 @@ class Management(GrpcService):
             await asyncio.sleep(self.cfg.push_delay)
             first = self.full(p, True)
             p.last_seen = time.time()
-            await self.write(context, p, first)
-            self.srv.event("sync_open", peer=p.label, host=p.name, key=key, serial=first.NetworkMap.Serial, peers=len(first.NetworkMap.remotePeers))
             old = self.channels.pop(p.id, None)
             if old:
                 old.close()
             ch = self.channels[p.id] = Channel(p.id)
             ch.conn, ch.opened = self.front.conn_of(context.peer()), time.time()
+            # Registered before the first message is sent: what changes meanwhile is not lost.
+            await self.write(context, p, first)
+            self.srv.event("sync_open", peer=p.label, host=p.name, key=key, serial=first.NetworkMap.Serial, peers=len(first.NetworkMap.remotePeers))
             refresh = [asyncio.ensure_future(self.refresh(ch, kind)) for kind in (["turn"] if self.cfg.turn and self.cfg.turn_secret else []) + (["relay"] if self.cfg.with_relay else [])]
             self.locks[p.id].release()
             locked = False
