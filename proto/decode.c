@@ -70,11 +70,58 @@ walk_bytes(struct walk *walk,
 	walk_message(walk, &sub, field->descriptor, depth + 1);
 }
 
+/* protobuf-c takes a bool in any wire type; the schema does not. */
+static bool
+wire_type_fits(const ProtobufCFieldDescriptor *field, unsigned wire_type)
+{
+	unsigned own = PROTOBUF_C_WIRE_TYPE_VARINT;
+
+	switch ((int) field->type) {
+	case PROTOBUF_C_TYPE_SFIXED32:
+	case PROTOBUF_C_TYPE_FIXED32:
+	case PROTOBUF_C_TYPE_FLOAT:
+		own = PROTOBUF_C_WIRE_TYPE_32BIT;
+		break;
+	case PROTOBUF_C_TYPE_SFIXED64:
+	case PROTOBUF_C_TYPE_FIXED64:
+	case PROTOBUF_C_TYPE_DOUBLE:
+		own = PROTOBUF_C_WIRE_TYPE_64BIT;
+		break;
+	case PROTOBUF_C_TYPE_STRING:
+	case PROTOBUF_C_TYPE_BYTES:
+	case PROTOBUF_C_TYPE_MESSAGE:
+		return wire_type == PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED;
+	default:
+		break;
+	}
+	return wire_type == own || (wire_type == PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED &&
+				    field->label == PROTOBUF_C_LABEL_REPEATED);
+}
+
+/* A submessage that is there once may be given in pieces, which are then merged. No encoder does
+ * that, protobuf-c merges wrongly (1.4: it loses a bool), and each piece costs memory. @seen has a
+ * bit for each of the first 64 fields. */
+static bool
+is_repeated(const ProtobufCMessageDescriptor *desc,
+	    const ProtobufCFieldDescriptor *field,
+	    uint64_t *seen)
+{
+	size_t index = (size_t) (field - desc->fields);
+	uint64_t bit = index < 64 ? UINT64_C(1) << index : 0;
+	bool before = (*seen & bit) != 0;
+
+	if (field->type != PROTOBUF_C_TYPE_MESSAGE || field->label == PROTOBUF_C_LABEL_REPEATED)
+		return false;
+	*seen |= bit;
+	return before;
+}
+
 static void
 walk_field(struct walk *walk,
 	   struct weft_cursor *c,
 	   const ProtobufCMessageDescriptor *desc,
-	   unsigned depth)
+	   unsigned depth,
+	   uint64_t *seen)
 {
 	const uint8_t *start = c->pos;
 	uint64_t tag = weft_cursor_varint(c);
@@ -87,6 +134,8 @@ walk_field(struct walk *walk,
 	field = protobuf_c_message_descriptor_get_field(desc, (unsigned) (tag >> 3));
 	if (field == NULL && ++walk->unknown > WEFT_PROTO_MAX_UNKNOWN)
 		defect(walk, WEFT_PROTO_UNKNOWN);
+	if (field != NULL && (!wire_type_fits(field, tag & 7) || is_repeated(desc, field, seen)))
+		defect(walk, WEFT_PROTO_MALFORMED);
 	switch (tag & 7) {
 	case PROTOBUF_C_WIRE_TYPE_VARINT:
 		weft_cursor_varint(c);
@@ -114,10 +163,12 @@ walk_message(struct walk *walk,
 	     const ProtobufCMessageDescriptor *desc,
 	     unsigned depth)
 {
+	uint64_t seen = 0;
+
 	if (depth > WEFT_PROTO_MAX_DEPTH)
 		defect(walk, WEFT_PROTO_TOO_DEEP);
 	while (walk->status == WEFT_PROTO_OK && weft_cursor_left(c) > 0)
-		walk_field(walk, c, desc, depth);
+		walk_field(walk, c, desc, depth, &seen);
 }
 
 struct budget {

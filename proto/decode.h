@@ -17,7 +17,7 @@
 
 enum weft_proto_status {
 	WEFT_PROTO_OK,
-	WEFT_PROTO_MALFORMED,  /* not this message: wire format, or wrong type of a known field */
+	WEFT_PROTO_MALFORMED,  /* not this message: wire format, wrong type, a submessage twice */
 	WEFT_PROTO_BUDGET,     /* needs more memory than the budget, or than the system has */
 	WEFT_PROTO_BAD_STRING, /* a string is not UTF-8 or holds a NUL */
 	WEFT_PROTO_TOO_DEEP,   /* messages nested deeper than WEFT_PROTO_MAX_DEPTH */
