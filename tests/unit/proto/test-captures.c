@@ -199,7 +199,8 @@ test_plaintexts(gconstpointer data)
 
 	each_vector(file, check_plaintext, &sums);
 	g_assert_cmpuint(sums.unequal, ==, file->unequal);
-	g_test_message("messages of 1000 bytes and more take %.1f times their length at most", sums.largest);
+	g_test_message("messages of 1000 bytes and more take %.1f times their length at most",
+		       sums.largest);
 	weft_arena_free(sums.arena);
 }
 
