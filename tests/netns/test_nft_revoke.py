@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A revoked rule cuts the flows it had admitted, and no others."""
+
+import subprocess
+
+import pytest
+
+from nft import NftTool, Overlay
+
+STREAM = '''
+import socket, sys
+source, target, port = sys.argv[1:]
+s = socket.create_connection((target, int(port)), timeout=2, source_address=(source, 0))
+print("open", flush=True)
+for line in sys.stdin:
+    try:
+        s.sendall(line.encode())
+        print("echo" if s.recv(4096) == line.encode() else "cut", flush=True)
+    except OSError:
+        print("cut", flush=True)
+'''
+
+
+class Stream:
+    """A TCP connection from one of the peer's addresses to an echo server at `here`."""
+
+    def __init__(self, overlay, source, port):
+        self._process = overlay.peer.popen(
+            ['/usr/bin/python3', '-c', STREAM, source, overlay.HERE6 if ':' in source else
+             overlay.HERE4, port], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        assert self._process.stdout.readline() == 'open\n'
+
+    def lives(self):
+        self._process.stdin.write('hello\n')
+        return self._process.stdout.readline() == 'echo\n'
+
+
+@pytest.fixture
+def overlay(lab):
+    return Overlay(lab)
+
+
+@pytest.fixture
+def tool(overlay):
+    return NftTool(overlay.here)
+
+
+def cut(overlay, tool):
+    """Deletes what the differ names, as the agent does."""
+    for word in tool.ask('cuts').split():
+        _, prefix, protocol, ports, kind = word.split(',')
+        assert kind == 'exact'
+        argv = ['conntrack', '-D', '-f', 'ipv6' if ':' in prefix else 'ipv4', '-s', prefix]
+        if protocol != '0':
+            argv += ['-p', protocol]
+        if ports != '0-0':
+            first, last = ports.split('-')
+            assert first == last
+            argv += ['--dport', first]
+        overlay.here.run(argv, check=False)
+
+
+@pytest.mark.parametrize('keep,revoke', [
+    ('in accept 100.64.0.3/32 6 80 keep', 'in accept 100.64.0.2/32 6 80 gone'),
+    ('in accept 100.64.0.2/32 6 81 keep', 'in accept 100.64.0.2/32 6 80 gone'),
+    ('in accept fd00::3/128 all - keep', 'in accept fd00::2/128 all - gone')])
+def test_a_live_stream_is_cut_and_another_left_alone(overlay, tool, keep, revoke):
+    tool.apply([keep, revoke])
+
+    def stream(rule):
+        prefix, ports = rule.split()[2], rule.split()[4]
+        return Stream(overlay, prefix.split('/')[0], 80 if ports == '-' else int(ports))
+
+    kept, gone = stream(keep), stream(revoke)
+    assert kept.lives() and gone.lives()
+    assert tool.apply([keep])['cuts'] == 1
+    cut(overlay, tool)
+    assert not gone.lives()
+    assert kept.lives()
+    # The server's side goes on sending, which must not revive the flow either.
+    assert not gone.lives()
+    assert kept.lives()
+
+
+def test_a_new_drop_cuts_what_was_allowed(overlay, tool):
+    tool.apply(['in accept 0.0.0.0/0 6 - any'])
+    kept, gone = Stream(overlay, '100.64.0.3', 80), Stream(overlay, '100.64.0.2', 80)
+    tool.apply(['in accept 0.0.0.0/0 6 - any', 'in drop 100.64.0.2/32 all - deny'])
+    assert tool.ask('cuts') == 'in,100.64.0.2/32,0,0-0,exact'
+    cut(overlay, tool)
+    assert not gone.lives() and kept.lives()
+
+
+def test_without_deletion_the_flow_would_go_on(overlay, tool):
+    """Why there are cuts: established comes before all rules."""
+    tool.apply(['in accept 100.64.0.2/32 6 80 gone'])
+    stream = Stream(overlay, '100.64.0.2', 80)
+    tool.apply([])
+    assert stream.lives()
+    cut(overlay, tool)
+    assert not stream.lives()
+    assert tool.counts()['dropped_midstream'] > 0 or tool.counts()['dropped_in'] > 0
+
+
+def test_flows_of_this_host_are_not_cut(overlay, tool):
+    overlay.serve_at_peer()
+    tool.apply(['in accept 100.64.0.2/32 all - gone'])
+    out = overlay.here.popen(['/usr/bin/python3', '-c', STREAM, overlay.HERE4, '100.64.0.2', '80'],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+    assert out.stdout.readline() == 'open\n'
+    tool.apply([])
+    cut(overlay, tool)
+    out.stdin.write('hello\n')
+    assert out.stdout.readline() == 'echo\n'
