@@ -171,32 +171,50 @@ append_query(GString *out, const char *p, const char *end)
 	}
 }
 
+/* The '@' that ends the user's part of an authority, or NULL. A password may hold an unescaped '@',
+ * and even '/': then what stands behind the colon is no port. */
+static const char *
+find_user_end(const char *authority, const char *end)
+{
+	size_t len = strcspn(authority, "/?#");
+	const char *colon = memchr(authority, ':', len);
+	const char *at = memrchr(authority, '@', len);
+	const char *p;
+
+	if (at != NULL || colon == NULL)
+		return at;
+	for (p = colon + 1; g_ascii_isdigit(*p); p++)
+		;
+	if (p == authority + len)
+		return NULL;
+	return memrchr(authority, '@', (size_t) (end - authority));
+}
+
 char *
 weft_conf_redact_url(const char *url)
 {
 	const char *authority = strstr(url, "://");
-	const char *end, *query, *at = NULL, *colon;
+	const char *end = url + strlen(url);
+	const char *query = strchr(url, '?');
+	const char *before_query = query != NULL ? query + 1 : end;
+	const char *at = NULL, *colon = NULL, *rest = url;
 	g_autoptr(GString) out = g_string_new(NULL);
 
-	if (authority == NULL)
-		return g_strdup(url);
-	authority += 3;
-	/* The last '@' before the path; a password may itself hold an unescaped '@' or '/', so
-	 * look as far as the query when an '@' follows. */
-	end = url + strlen(url);
-	query = strchr(authority, '?');
-	for (const char *p = authority; p < (query != NULL ? query : end); p++)
-		if (*p == '@')
-			at = p;
-	colon = at != NULL ? memchr(authority, ':', (size_t) (at - authority)) : NULL;
+	if (authority != NULL && authority >= before_query)
+		authority = NULL;
+	if (authority != NULL)
+		at = find_user_end(authority + 3, before_query);
+	if (at != NULL)
+		colon = memchr(authority + 3, ':', (size_t) (at - authority - 3));
 	if (colon != NULL) {
 		g_string_append_len(out, url, colon + 1 - url);
 		g_string_append(out, "***");
-	} else {
-		at = url;
+		rest = at;
 	}
-	g_string_append_len(out, at, (query != NULL ? query + 1 : end) - at);
-	if (query != NULL)
+	g_string_append_len(out, rest, before_query - rest);
+	if (authority != NULL && query != NULL)
 		append_query(out, query + 1, end);
+	else
+		g_string_append_len(out, before_query, end - before_query);
 	return g_string_free(g_steal_pointer(&out), FALSE);
 }

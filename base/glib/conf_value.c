@@ -203,9 +203,14 @@ check_authority(const char *url, const char *scheme, const char *authority)
 {
 	g_autofree char *host = NULL;
 	const GUriFlags flags = G_URI_FLAGS_NONE;
+	const size_t len = strcspn(authority, "/?#");
+	const char *at = memchr(authority, '@', len);
 
+	/* A second one must be escaped: programs disagree about which of them ends a password. */
+	if (at != NULL && memchr(at + 1, '@', (size_t) (authority + len - at - 1)) != NULL)
+		return false;
 	/* Several hosts, as PostgreSQL has them, are beyond GUri. */
-	if (memchr(authority, ',', strcspn(authority, "/?#")) != NULL)
+	if (memchr(authority, ',', len) != NULL)
 		return true;
 	if (!g_uri_split(url, flags, NULL, NULL, &host, NULL, NULL, NULL, NULL, NULL))
 		return false;

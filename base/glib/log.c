@@ -172,6 +172,8 @@ weft_log_init(const struct weft_log_config *config)
 	output.installed = true;
 }
 
+static char *format_message(const char *format, va_list args, uint32_t held) G_GNUC_PRINTF(1, 0);
+
 /* Formats the message, cut at a character's border if it is too long. */
 static char *
 format_message(const char *format, va_list args, uint32_t held)

@@ -71,8 +71,7 @@ parse_field(struct request *r, const char *p, size_t len, unsigned *n_hosts)
 {
 	const char *colon = memchr(p, ':', len);
 	size_t name = colon != NULL ? (size_t) (colon - p) : 0;
-	const char *value = colon + 1;
-	const char *end = p + len;
+	const char *value, *end = p + len;
 
 	for (size_t i = 0; i < name; i++)
 		r->bad = r->bad || !is_token_char(p[i]);
@@ -80,6 +79,7 @@ parse_field(struct request *r, const char *p, size_t len, unsigned *n_hosts)
 		r->bad = true;
 		return;
 	}
+	value = colon + 1;
 	while (value < end && (*value == ' ' || *value == '\t'))
 		value++;
 	while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
