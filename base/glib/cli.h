@@ -125,7 +125,7 @@ bool weft_cli_confirm(WeftCli *cli, const char *format, ...) G_GNUC_PRINTF(2, 3)
  * terminal. An empty text clears it. */
 void weft_cli_progress(WeftCli *cli, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
-/* In complete(): one candidate, with a description or NULL. */
+/* In complete(): one candidate. A name with a control character is left out. */
 void weft_cli_candidate(WeftCli *cli, const char *name);
 
 /* Replaces standard input, output and error for tests. NULL: keep. */

@@ -214,8 +214,8 @@ bool weft_conf_changed(const WeftConf *a, const WeftConf *b, unsigned key);
 /* File that the value came from, "default", "credential NAME", or "unset". */
 const char *weft_conf_origin(const WeftConf *conf, unsigned key);
 
-/* The value as it is in force, as text for a file; secrets as "***", passwords within URLs too.
- * NULL if unset. g_free. */
+/* The value as it is in force, as text for a file: of a secret the file's name, never its content,
+ * and passwords within URLs as "***". NULL if unset. g_free. */
 char *weft_conf_format(const WeftConf *conf, unsigned key);
 
 /* What `weft config show` prints: a complete file; with @origin each value is followed by where

@@ -1,99 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/glib/conf.h"
 
+#include "tests/unit/base-glib/sample-conf.h"
+
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum {
-	K_STRING,
-	K_BOOL,
-	K_INT,
-	K_DURATION,
-	K_SIZE,
-	K_PORT,
-	K_PORTS,
-	K_ADDRESS,
-	K_ADDRESSES,
-	K_ENDPOINTS,
-	K_PREFIX,
-	K_PREFIXES,
-	K_PATH,
-	K_URL,
-	K_URLS,
-	K_ENUM,
-	K_STRINGS,
-	K_SECRET,
-	K_CERT,
-	K_OLD,
-	K_CHECKED,
-	K_COUNT
-};
-
-static bool
-check_even(const char *text, GError **error)
-{
-	if (strlen(text) % 2 == 0)
-		return true;
-	g_set_error(error, WEFT_CONF_ERROR, WEFT_CONF_ERROR_VALUE, "odd length");
-	return false;
-}
-
-static const char *const schemes[] = { "http", "https", NULL };
-static const char *const colors[] = { "red", "green", NULL };
-
-static const struct weft_conf_key keys[K_COUNT] = {
-	[K_STRING] = { "a", "string", WEFT_CONF_STRING, .def = "x", .max = 10 },
-	[K_BOOL] = { "a", "bool", WEFT_CONF_BOOL, .def = "no", .reloadable = true },
-	[K_INT] = { "a", "int", WEFT_CONF_INT, .def = "5", .min = -3, .max = 9,
-		    .reloadable = true },
-	[K_DURATION] = { "a", "duration", WEFT_CONF_DURATION, .def = "30s", .min = WEFT_CONF_S(1),
-			 .max = WEFT_CONF_H(1) },
-	[K_SIZE] = { "a", "size", WEFT_CONF_SIZE, .def = "64K", .min = 1, .max = 1 << 20 },
-	[K_PORT] = { "a", "port", WEFT_CONF_PORT },
-	[K_PORTS] = { "a", "ports", WEFT_CONF_PORT_RANGE, .min = 2, .max = 65535 },
-	[K_ADDRESS] = { "a", "address", WEFT_CONF_ADDRESS },
-	[K_ADDRESSES] = { "a", "addresses", WEFT_CONF_ADDRESSES },
-	[K_ENDPOINTS] = { "b", "endpoints", WEFT_CONF_ENDPOINTS, .min = 1, .max = 2,
-			  .def = "[::]:80" },
-	[K_PREFIX] = { "b", "prefix", WEFT_CONF_PREFIX },
-	[K_PREFIXES] = { "b", "prefixes", WEFT_CONF_PREFIXES },
-	[K_PATH] = { "b", "path", WEFT_CONF_PATH },
-	[K_URL] = { "b", "url", WEFT_CONF_URL, .names = schemes },
-	[K_URLS] = { "b", "urls", WEFT_CONF_URLS },
-	[K_ENUM] = { "b", "enum", WEFT_CONF_ENUM, .names = colors, .def = "green" },
-	[K_STRINGS] = { "b", "strings", WEFT_CONF_STRINGS },
-	[K_SECRET] = { "c", "secret-file", WEFT_CONF_SECRET_FILE, .max = 2, .reloadable = true },
-	[K_CERT] = { "c", "cert", WEFT_CONF_PATH, .credential = "tls.crt" },
-	[K_OLD] = { "a", "colour", WEFT_CONF_STRING, .renamed_to = "b.enum" },
-	[K_CHECKED] = { "b", "even", WEFT_CONF_STRING, .def = "", .check = check_even },
-};
-
-/* A rule across keys: red only with an int below 8. */
-static bool
-check_all(const WeftConf *conf, GError **error)
-{
-	if (weft_conf_int(conf, K_ENUM) != 0 || weft_conf_int(conf, K_INT) < 8)
-		return true;
-	g_set_error(error, WEFT_CONF_ERROR, WEFT_CONF_ERROR_VALUE, "red wants an int below 8");
-	return false;
-}
-
-static const struct weft_conf_schema schema = {
-	.name = "test",
-	.keys = keys,
-	.n_keys = K_COUNT,
-	.check = check_all,
-};
-
-static WeftConf *
-load_text(const char *text, bool strict, GError **error)
-{
-	const struct weft_conf_options options = { .strict = strict, .credentials_dir = "" };
-
-	return weft_conf_load_text(&schema, text, strlen(text), "FILE", &options, error);
-}
 
 /* A directory tree that is gone afterwards. */
 struct tree {
@@ -157,156 +70,7 @@ tree_load(struct tree *t, const char *file, GError **error)
 		.credentials_dir = credentials,
 	};
 
-	return weft_conf_load(&schema, &options, error);
-}
-
-static void
-test_values(void)
-{
-	static const struct {
-		const char *line; /* "group key = value" */
-		bool good;
-	} rows[] = {
-		{ "a string = hello", true },
-		{ "a string =", true },
-		{ "a string = 12345678901", false },
-		{ "a string = with\\ttab", false },
-		{ "a string = bad\\q", false },
-		{ "a string = \xff\xfe", false },
-		{ "a bool = YES", true },
-		{ "a bool = off", true },
-		{ "a bool = 2", false },
-		{ "a bool =", false },
-		{ "a int = -3", true },
-		{ "a int = 9", true },
-		{ "a int = 10", false },
-		{ "a int = -4", false },
-		{ "a int = 5x", false },
-		{ "a int = 99999999999999999999", false },
-		{ "a duration = 1h", true },
-		{ "a duration = 1min30s", true },
-		{ "a duration = 1min 30s", true },
-		{ "a duration = 500ms", false },
-		{ "a duration = 61min", false },
-		{ "a duration = 30", false },
-		{ "a duration = 30s1min", false },
-		{ "a duration = 1s1s", false },
-		{ "a duration = -1s", false },
-		{ "a duration = 99999999999999d", false },
-		{ "a size = 1M", true },
-		{ "a size = 1MiB", true },
-		{ "a size = 1 K", true },
-		{ "a size = 1024B", true },
-		{ "a size = 2M", false },
-		{ "a size = 1KB", false },
-		{ "a size = 0", false },
-		{ "a size = 99999999999T", false },
-		{ "a port = 65535", true },
-		{ "a port = 0", false },
-		{ "a port = 65536", false },
-		{ "a port = +1", false },
-		{ "a ports = 49152-65535", true },
-		{ "a ports = 2-3", true },
-		{ "a ports = 3-2", false },
-		{ "a ports = 5", false },
-		{ "a ports = 1-2-3", false },
-		{ "a ports = 0-9", false },
-		{ "a address = 192.0.2.1", true },
-		{ "a address = 2001:db8::1", true },
-		{ "a address =", true },
-		{ "a address = 192.0.2.01", false },
-		{ "a address = host", false },
-		{ "a address = 192.0.2.1 192.0.2.2", false },
-		{ "a addresses = 192.0.2.1, ::1", true },
-		{ "a addresses = ::1 ::1", false },
-		{ "b endpoints = 192.0.2.1:80 [::]:81", true },
-		{ "b endpoints =", false },
-		{ "b endpoints = [::]:1 [::]:2 [::]:3", false },
-		{ "b endpoints = [::]:1 [0::0]:1", false },
-		{ "b endpoints = [::]", false },
-		{ "b endpoints = localhost:80", false },
-		{ "b prefix = 10.0.0.0/8", true },
-		{ "b prefix = 10.0.0.1", true },
-		{ "b prefix = 10.0.0.1/8", false },
-		{ "b prefix = 10.0.0.0/33", false },
-		{ "b prefixes = 10.0.0.0/8,2001:db8::/32", true },
-		{ "b prefixes = 10.0.0.0/8, x", false },
-		{ "b path = /etc/x", true },
-		{ "b path = etc/x", false },
-		{ "b url = http://h:1/p", true },
-		{ "b url = HTTPS://h", true },
-		{ "b url = http://u:p@h/", true },
-		{ "b url = http://u:p@x@h/", false },
-		{ "b url =", true },
-		{ "b url = http:", false },
-		{ "b url = http://", false },
-		{ "b url = http:///p", false },
-		{ "b url = http://h:99999", false },
-		{ "b url = ftp://h", false },
-		{ "b url = http://h h", false },
-		{ "b url = h", false },
-		{ "b urls = stun:h:3478 turn:h?transport=udp postgresql://a,b:5432/x", true },
-		{ "b urls = stun:h :x", false },
-		{ "b enum = RED", true },
-		{ "b enum = blue", false },
-		{ "b strings = a b,c", true },
-		{ "b even = ab", true },
-		{ "b even = abc", false },
-		{ "c secret-file = relative", false },
-		{ "c secret-file = /nonexistent/secret", false },
-	};
-
-	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
-		g_autofree char *text =
-			g_strdup_printf("[%c]\n%s\n", rows[i].line[0], rows[i].line + 2);
-		g_autoptr(GError) error = NULL;
-		g_autoptr(WeftConf) conf = load_text(text, true, &error);
-
-		g_test_message("%s: %s", rows[i].line, error != NULL ? error->message : "good");
-		g_assert_true((conf != NULL) == rows[i].good);
-		g_assert_true((conf != NULL) == (error == NULL));
-		if (error != NULL)
-			g_assert_true(g_utf8_validate(error->message, -1, NULL));
-	}
-}
-
-static void
-test_getters(void)
-{
-	g_autoptr(GError) error = NULL;
-	g_autoptr(WeftConf) conf = load_text("[a]\nbool=on\nduration=90s\nports=7-9\naddress=::1\n"
-					     "size=2K\n[b]\nendpoints=192.0.2.1:5, [::1]:6\n"
-					     "prefixes=10.0.0.0/8\nstrings = p, q\nurls=stun:h\n",
-					     true, &error);
-	uint16_t low, high;
-	size_t n;
-
-	g_assert_no_error(error);
-	g_assert_true(weft_conf_bool(conf, K_BOOL));
-	g_assert_cmpint(weft_conf_int(conf, K_DURATION), ==, 90000000);
-	g_assert_cmpint(weft_conf_int(conf, K_SIZE), ==, 2048);
-	g_assert_cmpint(weft_conf_int(conf, K_INT), ==, 5);
-	g_assert_cmpint(weft_conf_int(conf, K_ENUM), ==, 1);
-	g_assert_cmpint(weft_conf_int(conf, K_PORT), ==, 0);
-	g_assert_false(weft_conf_is_set(conf, K_PORT));
-	g_assert_cmpstr(weft_conf_string(conf, K_STRING), ==, "x");
-	g_assert_null(weft_conf_string(conf, K_URL));
-	g_assert_true(weft_conf_ports(conf, K_PORTS, &low, &high));
-	g_assert_cmpuint(low, ==, 7);
-	g_assert_cmpuint(high, ==, 9);
-	g_assert_cmpuint(weft_conf_address(conf, K_ADDRESS)->b[15], ==, 1);
-	g_assert_null(weft_conf_prefix(conf, K_PREFIX));
-	g_assert_cmpuint(weft_conf_endpoints(conf, K_ENDPOINTS, &n)[1].port, ==, 6);
-	g_assert_cmpuint(n, ==, 2);
-	g_assert_cmpuint(weft_conf_prefixes(conf, K_PREFIXES, &n)[0].bits, ==, 8);
-	g_assert_null(weft_conf_addresses(conf, K_ADDRESSES, &n));
-	g_assert_cmpuint(n, ==, 0);
-	g_assert_cmpstr(weft_conf_strings(conf, K_STRINGS)[1], ==, "q");
-	g_assert_null(weft_conf_strings(conf, K_STRINGS)[2]);
-	g_assert_cmpstr(weft_conf_strings(conf, K_URLS)[0], ==, "stun:h");
-	g_assert_cmpstr(weft_conf_origin(conf, K_BOOL), ==, "FILE");
-	g_assert_cmpstr(weft_conf_origin(conf, K_INT), ==, "default");
-	g_assert_cmpstr(weft_conf_origin(conf, K_PORT), ==, "unset");
+	return weft_conf_load(&sample_schema, &options, error);
 }
 
 static void
@@ -314,7 +78,7 @@ test_unknown_is_a_warning_or_an_error(void)
 {
 	const char *text = "[a]\nbol=yes\nint[de]=3\n[zzz]\nx=1\n";
 	g_autoptr(GError) error = NULL;
-	g_autoptr(WeftConf) loose = load_text(text, false, &error);
+	g_autoptr(WeftConf) loose = sample_load(text, false, &error);
 	g_autoptr(WeftConf) strict = NULL;
 
 	g_assert_no_error(error);
@@ -323,7 +87,7 @@ test_unknown_is_a_warning_or_an_error(void)
 			"FILE: [a] int[de]: unknown key, ignored");
 	g_assert_cmpstr(weft_conf_warnings(loose)[2], ==, "FILE: [zzz]: unknown group, ignored");
 	g_assert_null(weft_conf_warnings(loose)[3]);
-	strict = load_text(text, true, &error);
+	strict = sample_load(text, true, &error);
 	g_assert_null(strict);
 	g_assert_error(error, WEFT_CONF_ERROR, WEFT_CONF_ERROR_VALUE);
 	g_assert_cmpstr(error->message, ==,
@@ -336,7 +100,7 @@ test_every_problem_is_reported(void)
 {
 	g_autoptr(GError) error = NULL;
 
-	g_assert_null(load_text("[a]\nint=99\nbool=maybe\n[b]\nenum=blue\n", false, &error));
+	g_assert_null(sample_load("[a]\nint=99\nbool=maybe\n[b]\nenum=blue\n", false, &error));
 	g_assert_cmpstr(error->message, ==,
 			"FILE: [a] bool: neither yes nor no\n"
 			"FILE: [a] int: more than the maximum of 9\n"
@@ -348,7 +112,7 @@ test_rules_across_keys(void)
 {
 	g_autoptr(GError) error = NULL;
 
-	g_assert_null(load_text("[a]\nint=9\n[b]\nenum=red\n", false, &error));
+	g_assert_null(sample_load("[a]\nint=9\n[b]\nenum=red\n", false, &error));
 	g_assert_cmpstr(error->message, ==, "red wants an int below 8");
 }
 
@@ -360,7 +124,7 @@ test_not_an_ini_file(void)
 	for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
 		g_autoptr(GError) error = NULL;
 
-		g_assert_null(load_text(texts[i], false, &error));
+		g_assert_null(sample_load(texts[i], false, &error));
 		g_assert_error(error, WEFT_CONF_ERROR, WEFT_CONF_ERROR_READ);
 		g_assert_true(g_str_has_prefix(error->message, "FILE: "));
 	}
@@ -370,14 +134,14 @@ static void
 test_old_names_still_work(void)
 {
 	g_autoptr(GError) error = NULL;
-	g_autoptr(WeftConf) conf = load_text("[a]\ncolour=red\n", true, &error);
+	g_autoptr(WeftConf) conf = sample_load("[a]\ncolour=red\n", true, &error);
 	g_autoptr(WeftConf) both = NULL;
 
 	g_assert_no_error(error);
 	g_assert_cmpint(weft_conf_int(conf, K_ENUM), ==, 0);
 	g_assert_cmpstr(weft_conf_warnings(conf)[0], ==,
 			"FILE: [a] colour: this key is now called [b] enum");
-	both = load_text("[a]\ncolour=red\n[b]\nenum=green\n", true, &error);
+	both = sample_load("[a]\ncolour=red\n[b]\nenum=green\n", true, &error);
 	g_assert_cmpint(weft_conf_int(both, K_ENUM), ==, 1);
 }
 
@@ -609,14 +373,14 @@ test_dump_reads_back(void)
 	const char *text =
 		"[a]\nstring=\\\\ x\nduration=5min\n[b]\nurl=http://u:pw@h/?token=t&x=1\n";
 	g_autoptr(GError) error = NULL;
-	g_autoptr(WeftConf) conf = load_text(text, true, &error);
+	g_autoptr(WeftConf) conf = sample_load(text, true, &error);
 	g_autoptr(WeftConf) again = NULL;
 	g_autoptr(GString) all = g_string_new(NULL);
 	g_autoptr(GString) set = g_string_new(NULL);
 
 	g_assert_no_error(error);
 	weft_conf_dump(conf, all, true, false);
-	again = load_text(all->str, true, &error);
+	again = sample_load(all->str, true, &error);
 	g_assert_no_error(error);
 	g_assert_cmpstr(weft_conf_string(again, K_STRING), ==, "\\ x");
 	g_assert_cmpint(weft_conf_int(again, K_DURATION), ==, 300000000);
@@ -626,75 +390,10 @@ test_dump_reads_back(void)
 			"url = http://u:***@h/?token=***&x=1\n");
 }
 
-static void
-test_urls_lose_their_passwords(void)
-{
-	static const struct {
-		const char *url, *shown;
-	} rows[] = {
-		{ "postgresql://u:p@h/d", "postgresql://u:***@h/d" },
-		{ "postgresql://u@h/d", "postgresql://u@h/d" },
-		{ "postgresql://u:p@x@h/d", "postgresql://u:***@h/d" },
-		{ "postgresql://u:p/q@h/d", "postgresql://u:***@h/d" },
-		{ "postgresql:///d?user=u&password=p&x=y",
-		  "postgresql:///d?user=u&password=***&x=y" },
-		{ "http://h/a@b", "http://h/a@b" },
-		{ "http://h:80/a@b", "http://h:80/a@b" },
-		{ "text?x://password=p", "text?x://password=p" },
-		{ "stun:h:3478", "stun:h:3478" },
-		{ "plain", "plain" },
-		{ "http://h:80/x?a", "http://h:80/x?a" },
-	};
-
-	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
-		g_autofree char *shown = weft_conf_redact_url(rows[i].url);
-		g_assert_cmpstr(shown, ==, rows[i].shown);
-	}
-}
-
-static void
-test_units(void)
-{
-	static const struct {
-		int64_t us;
-		const char *text;
-	} durations[] = { { 0, "0" },
-			  { 1, "1us" },
-			  { 1500, "1500us" },
-			  { 2000, "2ms" },
-			  { 90000000, "90s" },
-			  { 120000000, "2min" },
-			  { 5400000000, "90min" },
-			  { WEFT_CONF_DAY(14), "14d" } };
-	static const struct {
-		int64_t bytes;
-		const char *text;
-	} sizes[] = { { 0, "0" }, { 1000, "1000" }, { 1024, "1K" }, { 3 << 20, "3M" } };
-
-	for (size_t i = 0; i < G_N_ELEMENTS(durations); i++) {
-		g_autofree char *text = weft_conf_format_duration(durations[i].us);
-		int64_t back;
-
-		g_assert_cmpstr(text, ==, durations[i].text);
-		g_assert_true(weft_conf_parse_duration(&back, text));
-		g_assert_cmpint(back, ==, durations[i].us);
-	}
-	for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++) {
-		g_autofree char *text = weft_conf_format_size(sizes[i].bytes);
-		int64_t back;
-
-		g_assert_cmpstr(text, ==, sizes[i].text);
-		g_assert_true(weft_conf_parse_size(&back, text));
-		g_assert_cmpint(back, ==, sizes[i].bytes);
-	}
-}
-
 int
 main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
-	g_test_add_func("/base-glib/conf/values", test_values);
-	g_test_add_func("/base-glib/conf/getters", test_getters);
 	g_test_add_func("/base-glib/conf/unknown-is-a-warning-or-an-error",
 			test_unknown_is_a_warning_or_an_error);
 	g_test_add_func("/base-glib/conf/every-problem-is-reported",
@@ -713,8 +412,5 @@ main(int argc, char **argv)
 			test_reload_checks_the_mixture);
 	g_test_add_func("/base-glib/conf/reload-sees-a-new-secret", test_reload_sees_a_new_secret);
 	g_test_add_func("/base-glib/conf/dump-reads-back", test_dump_reads_back);
-	g_test_add_func("/base-glib/conf/urls-lose-their-passwords",
-			test_urls_lose_their_passwords);
-	g_test_add_func("/base-glib/conf/units", test_units);
 	return g_test_run();
 }
