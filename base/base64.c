@@ -13,13 +13,25 @@ weft_base64_encode(char *out, size_t out_size, const uint8_t *in, size_t len)
 	return true;
 }
 
+/* libsodium 1.0.18 computes with the characters as signed numbers and takes some beyond 127 for
+ * letters. */
+static bool
+is_ascii(const char *text, size_t len)
+{
+	unsigned char seen = 0;
+
+	for (size_t i = 0; i < len; i++)
+		seen |= (unsigned char) text[i];
+	return seen < 0x80;
+}
+
 bool
 weft_base64_decode(
 	uint8_t *out, size_t out_size, size_t *ret_len, const char *text, size_t text_len)
 {
 	size_t len;
 
-	if (text_len % 4 != 0)
+	if (text_len % 4 != 0 || !is_ascii(text, text_len))
 		return false;
 	/* No character to ignore and no end pointer: libsodium then refuses whatever is left over,
 	 * as well as unused bits that are not zero. */

@@ -85,6 +85,23 @@ test_exactly_the_canonical_ends_are_taken(void)
 }
 
 static void
+test_no_octet_outside_the_alphabet_is_taken(void)
+{
+	for (unsigned octet = 0; octet < 256; octet++)
+		for (size_t at = 0; at < 4; at++) {
+			char text[4] = { 'A', 'A', 'A', 'A' };
+			bool expected =
+				octet < 0x80 && (g_ascii_isalnum((char) octet) || octet == '+' ||
+						 octet == '/' || (octet == '=' && at == 3));
+			uint8_t out[3];
+			size_t len;
+
+			text[at] = (char) octet;
+			g_assert_cmpint(weft_base64_decode(out, 3, &len, text, 4), ==, expected);
+		}
+}
+
+static void
 test_nothing_is_written_beyond_the_room(void)
 {
 	char text[9] = "........";
@@ -136,6 +153,8 @@ main(int argc, char **argv)
 	g_test_add_func("/base/base64/other-forms-are-refused", test_other_forms_are_refused);
 	g_test_add_func("/base/base64/exactly-the-canonical-ends-are-taken",
 			test_exactly_the_canonical_ends_are_taken);
+	g_test_add_func("/base/base64/no-octet-outside-the-alphabet-is-taken",
+			test_no_octet_outside_the_alphabet_is_taken);
 	g_test_add_func("/base/base64/nothing-is-written-beyond-the-room",
 			test_nothing_is_written_beyond_the_room);
 	g_test_add_func("/base/base64/round-trip-agrees-with-glib",
