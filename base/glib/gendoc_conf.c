@@ -135,7 +135,8 @@ weft_gendoc_conf(const struct weft_conf_schema *schema, GString *out)
 		facts = facts_text(row);
 		placeholder = weft_conf_key_placeholder(row);
 		g_string_append_c(out, '\n');
-		append_comment(out, row->help);
+		if (row->help != NULL)
+			append_comment(out, row->help);
 		append_comment(out, facts);
 		g_string_append_printf(out, "#%s = %s\n", row->key,
 				       row->def != NULL ? row->def : placeholder);
@@ -171,8 +172,10 @@ weft_gendoc_conf_mdoc(const struct weft_conf_schema *schema, GString *out)
 		g_string_append(out, " = Ar ");
 		weft_gendoc_arg(out, placeholder);
 		g_string_append_c(out, '\n');
-		weft_gendoc_text(out, row->help);
-		g_string_append(out, ".Pp\n");
+		if (row->help != NULL) {
+			weft_gendoc_text(out, row->help);
+			g_string_append(out, ".Pp\n");
+		}
 		weft_gendoc_text(out, facts);
 	}
 	if (group != NULL)

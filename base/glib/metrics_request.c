@@ -65,6 +65,16 @@ parse_request_line(struct request *r, const char *p, size_t len)
 	r->has_host = !r->keep;
 }
 
+/* True if the list of connection options holds "close"; something that only contains the word
+ * counts too, which costs a connection at most. */
+static bool
+has_close(const char *p, size_t len)
+{
+	g_autofree char *lower = g_ascii_strdown(p, (gssize) len);
+
+	return strstr(lower, "close") != NULL;
+}
+
 /* RFC 9112 section 5: field-name ":" OWS field-value OWS. No folding. */
 static void
 parse_field(struct request *r, const char *p, size_t len, unsigned *n_hosts)
@@ -93,7 +103,7 @@ parse_field(struct request *r, const char *p, size_t len, unsigned *n_hosts)
 	else if (text_is_nocase(p, name, "Content-Length"))
 		r->body = r->body || !text_is(value, (size_t) (end - value), "0");
 	else if (text_is_nocase(p, name, "Connection"))
-		r->keep = r->keep && !text_is_nocase(value, (size_t) (end - value), "close");
+		r->keep = r->keep && !has_close(value, (size_t) (end - value));
 }
 
 /* Bytes up to and with the empty line, 0 if there is none; each line ends in CR LF. */
@@ -153,8 +163,9 @@ weft_metrics_parse_request(const char *buf, size_t len, size_t *ret_len, bool *r
 	r.bad = r.bad || p == buf || n_hosts > 1;
 	r.has_host = r.has_host || n_hosts == 1;
 	result = verdict(&r);
-	/* Where the end of the request is in doubt nothing may follow. */
-	*ret_keep = r.keep && result != WEFT_METRICS_REQUEST_BAD &&
+	/* Where the end of the request is in doubt nothing may follow; nor the answer's body where
+	 * another method (HEAD) makes the client expect none. */
+	*ret_keep = r.keep && r.method_get && result != WEFT_METRICS_REQUEST_BAD &&
 		    result != WEFT_METRICS_REQUEST_BODY && result != WEFT_METRICS_REQUEST_VERSION;
 	return result;
 }
