@@ -72,7 +72,7 @@ bool weft_ws_session_server(struct weft_ws_session *s,
 uint8_t *weft_ws_session_room(struct weft_ws_session *s, size_t *ret_room);
 void weft_ws_session_filled(struct weft_ws_session *s, size_t n);
 
-/* The transport ended: without a closing handshake that is CLOSED with 1006. */
+/* The transport ended: the session is closed, with 1006 unless a close frame had come. */
 void weft_ws_session_eof(struct weft_ws_session *s);
 
 enum weft_ws_session_event weft_ws_session_take(struct weft_ws_session *s,

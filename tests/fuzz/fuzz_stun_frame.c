@@ -2,11 +2,9 @@
 /* Streams of STUN and ChannelData: the first byte is the size of the pieces that arrive; however
  * they are cut, the frames are the same. */
 #include "stun/frame.h"
+#include "tests/fuzz/fuzz.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define BUFFER 600
 

@@ -3,11 +3,9 @@
 #include "stun/build.h"
 #include "stun/client.h"
 #include "stun/message.h"
+#include "tests/fuzz/fuzz.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void
 check(bool holds)
