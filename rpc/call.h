@@ -75,6 +75,9 @@ void weft_rpc_call_half_close(WeftRpcCall *call);
 /* Ends the call as soon as possible, in either role; on_done comes with CANCELLED. */
 void weft_rpc_call_cancel(WeftRpcCall *call);
 
+/* True once nothing can be sent any more. */
+bool weft_rpc_call_is_closed(WeftRpcCall *call);
+
 /* --- Receiving --- */
 
 /* While paused no further message is read; the peer's flow control then stops it. Counts do not

@@ -47,7 +47,7 @@
 #define WEFT_RPC_MAX_OWN_HEADERS 16U
 
 /* Different users (uid, gid) that one unix listener serves at a time. */
-#define WEFT_RPC_MAX_UNIX_USERS 32U
+#define WEFT_RPC_MAX_UNIX_USERS 64U
 
 /* A certificate or key file: a hundred times a realistic one. */
 #define WEFT_RPC_MAX_PEM_BYTES (4U * 1024U * 1024U)

@@ -88,8 +88,8 @@ void weft_rpc_server_shutdown_sync(WeftRpcServer *server, unsigned grace_ms);
 struct weft_rpc_server_stats {
 	uint64_t calls_live;
 	uint64_t calls_total;
-	uint64_t calls_refused[WEFT_RPC_END_COUNT_]; /* ended early, by reason */
-	uint64_t connections_cut;                    /* beyond max_connections_per_address */
+	uint64_t calls_ended[WEFT_RPC_END_COUNT_]; /* by reason */
+	uint64_t connections_cut;                  /* beyond max_connections_per_address */
 };
 
 void weft_rpc_server_stats(WeftRpcServer *server, struct weft_rpc_server_stats *ret);
