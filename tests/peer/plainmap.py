@@ -290,7 +290,7 @@ def port_infos(rule: dict) -> list:
     if rule["ports"]:
         return [pb.PortInfo(port=p) for p in rule["ports"]]
     if rule["port_ranges"]:
-        return [pb.PortInfo(range=pb.PortInfo.Range(start=r["start"], end=r["end"])) for r in rule["port_ranges"]]
+        return [pb.PortInfo(range={"start": r["start"], "end": r["end"]}) for r in rule["port_ranges"]]
     return [pb.PortInfo()]
 
 

@@ -8,6 +8,8 @@ two servers can be compared with diff:
     conform_server.py --mgmt http://203.0.113.10:80 --signal 203.0.113.10:80 --relay ws://203.0.113.10:80/relay \
         --stun 203.0.113.10:3478 --setup-key UUID [--oneoff-key UUID] [--delete-cmd 'sh -c "..."' with $FQDN in it]
 
+    conform_server.py --compare official-0.77.json OTHER.json     the same, without what a server may leave out (reductions.py)
+
 tests/test_selfcheck.py runs it against nb_server.py and compares with tests/official-0.77.json, which was recorded from the
 official combined server.
 """
@@ -684,6 +686,60 @@ def run(a):
     return n(out)
 
 
+def is_map(x):
+    return isinstance(x, dict) and "NetworkMap" in x
+
+
+def reduced_map(x, old):
+    """A map without what a server may leave out for a modern client (reductions.py): OUT rules, PeerIP beside sourcePrefixes, the
+    deprecated copies at the top, which clients before 0.29.3 (*old*) still need."""
+    x = json.loads(json.dumps(x))
+    nm = x["NetworkMap"]
+    rules = [r for r in nm.get("FirewallRules", ()) if r.get("Direction") != "OUT"]
+    for r in rules:
+        if r.get("sourcePrefixes"):
+            r.pop("PeerIP", None)
+    nm.pop("FirewallRules", None)
+    if rules:
+        nm["FirewallRules"] = sorted(rules, key=lambda v: json.dumps(v, sort_keys=True))
+    for z in nm.get("DNSConfig", {}).get("CustomZones", ()):
+        z.get("Records", []).sort(key=lambda v: json.dumps(v, sort_keys=True))
+    if not old:
+        for k in ("peerConfig", "remotePeers", "remotePeersIsEmpty"):
+            x.pop(k, None)
+    return x
+
+
+def reduced(answers):
+    """Answers in which every map is reduced: what must be equal between the official server and a thrifty one."""
+    def walk(name, x):
+        if is_map(x):
+            return reduced_map(x, "0.29.2" in name)
+        if isinstance(x, dict):
+            return {k: walk(f"{name} {k}", v) for k, v in x.items()}
+        if isinstance(x, list):
+            return [walk(name, v) for v in x]
+        return x
+    return walk("", answers)
+
+
+def differences(one, two):
+    """[(question, answer of one, answer of two)] after the allowed reductions."""
+    one, two = reduced(one), reduced(two)
+    return [(f"{part}: {q}", one.get(part, {}).get(q), two.get(part, {}).get(q))
+            for part in sorted(one.keys() | two.keys()) for q in sorted(one.get(part, {}).keys() | two.get(part, {}).keys())
+            if one.get(part, {}).get(q) != two.get(part, {}).get(q)]
+
+
+def compare(name_one, name_two):
+    with open(name_one, encoding="utf-8") as one, open(name_two, encoding="utf-8") as two:
+        found = differences(json.load(one), json.load(two))
+    for question, a, b in found:
+        print(f"{question}\n  {name_one}: {json.dumps(a, sort_keys=True)}\n  {name_two}: {json.dumps(b, sort_keys=True)}")
+    print(f"{len(found)} answers differ")
+    return 1 if found else 0
+
+
 def args(argv=None):
     p = argparse.ArgumentParser()
     p.add_argument("--mgmt", required=True)
@@ -700,4 +756,6 @@ def args(argv=None):
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--compare"] and len(sys.argv) == 4:
+        sys.exit(compare(*sys.argv[2:]))
     print(json.dumps(run(args()), indent=1, sort_keys=True, default=str))

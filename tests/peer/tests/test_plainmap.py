@@ -351,3 +351,220 @@ def test_scenario_access():
     r.account["settings"]["auto_update_version"] = "0.70.0"
     r.check("auto_update_version_0_70_0", "B")
     assert r.compared == 9
+
+
+def readdress(account, map_name, own):
+    """Addresses as a later map of the same account has them."""
+    seen = peers_of(map_name, "own", "", "", {})
+    seen["own"]["key"] = next(p["key"] for p in account["peers"] if p["id"] == own)
+    by_key = {p["key"]: p for p in seen.values()}
+    for p in account["peers"]:
+        p.update({k: by_key[p["key"]][k] for k in ("ip", "ip6")})
+
+
+def test_scenario_ipv6():
+    last = "ipv6.A.sync_response.c_up_with_setup_key"
+    peers = peers_of(last, "hosta", "dJcbL9DcdHQcalhP9Z9g+Ae84Y0TapIm4jmw5K5CgXE=", "", {})
+    peers["hosta"]["ssh_key"] = next(p.sshConfig.sshPubKey.decode() for p in recorded("ipv6.C.sync_response.c_up_with_setup_key").NetworkMap.remotePeers
+                                     if p.fqdn.startswith("hosta."))
+    peers["hostc"]["meta"].update(capabilities=[1], disable_ipv6=True)
+    net = ipaddress.ip_interface(recorded(last).NetworkMap.peerConfig.address).network
+    net6 = ipaddress.ip_interface(peers["hosta"]["ip6"] + "/64").network
+    r = Replay("ipv6", new_account(str(net), str(net6)), {"A": "hosta", "C": "hostc"})
+    r.account["settings"]["lazy_connections"] = False
+    r.add(policy("default", ["all"], ["all"], bidirectional=True))
+    six = {label: peers[label]["ip6"] for label in peers}
+    for label in ("hosta", "hostb"):
+        peers[label]["ip6"] = ""
+    r.join(peers["hosta"])
+    r.check("a_up_with_setup_key", "A")
+    r.join(peers["hostb"])
+    r.check("b_up_with_setup_key", "A")
+    for label in ("hosta", "hostb"):
+        r.peer(label)["ip6"] = six[label]
+    r.check("ipv6_on_for_all", "A")
+    r.check("ipv6_on_for_all_2", "A")
+    r.join(peers["hostc"])
+    r.check("c_up_with_setup_key", "AC")
+    r.account["routes"].append(route("dc2565dqmd2vppebmnlg", "exit", network="0.0.0.0/0", peer="hostb", metric=9999, skip_auto_apply=True))
+    r.check("route_0_0_0_0_0_via_b_distributed_to_all_skip_auto_apply", "AC")
+    r.account["routes"].append(route("dc25665qmd2vppebmnn0", "v6net", network="fd00:50::/64", peer="hostb"))
+    r.check("route_fd00_50_64_via_b", "AC")
+    changed = "ipv6.A.sync_response.network_range_changed"
+    r.account["network"]["net"] = str(ipaddress.ip_interface(recorded(changed).NetworkMap.peerConfig.address).network)
+    readdress(r.account, changed, "hosta")
+    r.check("network_range_changed", "A")
+    r.check("network_range_changed_2", "A")
+    r.account["settings"]["dns_domain"] = "mesh.example"
+    r.check("dns_domain_changed", "A")
+    r.account["settings"]["login_expiration_us"] = 3600 * 1000000
+    r.check("peer_login_expiration_1h", "A")
+    for p in r.account["peers"]:
+        p["ip6"] = ""
+    r.check("ipv6_off_again", "A")
+    r.check("ipv6_off_again_2", "A")
+    assert r.compared == 16
+
+
+def test_scenario_sso():
+    """Login expiry: the deadline told, an expired peer listed as offline but with its rules."""
+    old, new = recorded("sso.B.sync_response.a_up_again_with_sso"), recorded("sso.A.sync_response.a_up_again_with_sso")
+    peers = peers_of("sso.B.sync_response.a_up_again_with_sso", "hostb", "vxk6zltIXJZff64jeqCJ0f5Fzt89PCgSWJJkw55LaEw=", "", {})
+    peers["hostb"]["ssh_key"] = new.NetworkMap.remotePeers[0].sshConfig.sshPubKey.decode()
+    peers["hosta"].update(user_id="somebody", login_expiration_enabled=True)
+    net = ipaddress.ip_interface(old.NetworkMap.peerConfig.address).network
+    net6 = ipaddress.ip_interface(peers["hostb"]["ip6"] + "/64").network
+    r = Replay("sso", new_account(str(net), str(net6)), {"A": "hosta", "B": "hostb"})
+    r.account["settings"]["lazy_connections"] = new.NetworkMap.peerConfig.LazyConnectionEnabled
+    r.add(policy("default", ["all"], ["all"], bidirectional=True))
+
+    def logged_in(name, period):
+        at = recorded(name).sessionExpiresAt
+        r.account["settings"]["login_expiration_us"] = period * 1000000
+        r.peer("hosta")["last_login_us"] = (at.seconds - period) * 1000000 + at.nanos // 1000
+    r.join(peers["hosta"])
+    logged_in("sso.A.sync_response.a_up_with_sso_device_flow", 86400)
+    r.account["now_us"] = r.peer("hosta")["last_login_us"] + 1
+    r.check("a_up_with_sso_device_flow", "A")
+    r.join(peers["hostb"])
+    r.account["settings"]["login_expiration_us"] = 3600 * 1000000
+    r.check("peer_login_expiration_1h", "A")
+    r.peer("hosta")["last_login_us"] -= 2 * 86400 * 1000000
+    r.check("server_stopped_last_login_of_a_set_two_days_back_server_star", "B")
+    logged_in("sso.A.sync_response.a_up_again_with_sso", 3600)
+    r.check("a_up_again_with_sso", "AB")
+    assert r.compared == 5
+
+
+# ---------------------------------------------------------------- components: the account itself was recorded
+
+def account_of(components, router_id):
+    """The account that one client was sent as components. All routers of the scenario are one peer, whose id is *router_id*."""
+    c = components
+    account = new_account(c.network.net_cidr, c.network.net_v6_cidr, c.dns_domain)
+    account["serial"] = c.network.serial
+    account["settings"].update(lazy_connections=c.peer_config.LazyConnectionEnabled, routing_peer_dns=c.peer_config.RoutingPeerDnsResolutionEnabled,
+                               login_expiration_enabled=c.account_settings.peer_login_expiration_enabled,
+                               login_expiration_us=c.account_settings.peer_login_expiration_ns // 1000)
+    routers = {r.peer_index for r in c.routes if r.peer_index_set} | {e.peer_index for n in c.routers_map.values() for e in n.entries}
+    routers |= {i for r in c.routes for g in c.groups if g.id in r.peer_group_ids for i in g.peer_indexes}
+    ids = [router_id if i in routers else f"peer{i}" for i in range(len(c.peers))]
+    for i, p in enumerate(c.peers):
+        peer = peer_of(ids[i], base64.b64encode(p.wg_pub_key).decode(), [str(ipaddress.ip_address(x)) for x in (p.ip, p.ipv6) if x],
+                       p.dns_label + ".", p.ssh_pub_key.decode(), p.agent_version)
+        peer["meta"].update(capabilities=[1] * p.supports_source_prefixes + [2] * p.supports_ipv6, server_ssh_allowed=p.server_ssh_allowed)
+        peer.update(ssh_enabled=p.ssh_enabled, login_expiration_enabled=p.login_expiration_enabled, last_login_us=p.last_login_unix_nano // 1000)
+        account["peers"].append(peer)
+    account["groups"] = [{"id": g.id, "name": "All" if g.is_all else g.id, "peers": [ids[i] for i in g.peer_indexes],
+                          "resources": []} for g in c.groups]
+    resource = lambda r: {"type": r.type, "id": ids[r.peer_index]} if r.type == "peer" else None
+    for p in c.policies:
+        account["policies"].append(policy(
+            p.id, list(p.source_group_ids), list(p.destination_group_ids), next(k for k, v in plainmap.PROTOCOLS.items() if v == pb.RuleProtocol.Name(p.protocol)),
+            action=pb.RuleAction.Name(p.action).lower(), bidirectional=p.bidirectional, ports=list(p.ports), port_ranges=[{"start": r.start, "end": r.end} for r in p.port_ranges],
+            source_resource=resource(p.source_resource), destination_resource=resource(p.destination_resource), checks=list(p.source_posture_check_ids)))
+    for r in c.routes:
+        account["routes"].append(dict(route(r.id, r.net_id, metric=r.metric, masquerade=r.masquerade, enabled=r.enabled, groups=list(r.group_ids),
+                                            access_control_groups=list(r.access_control_group_ids), keep_route=r.keep_route, skip_auto_apply=r.skip_auto_apply,
+                                            domains=list(r.domains), network=r.network_cidr, peer_groups=list(r.peer_group_ids)),
+                                      **({"peer": ids[r.peer_index]} if r.peer_index_set else {})))
+    for network, entries in c.routers_map.items():
+        resources = [{"id": x.id, "name": x.name, "type": x.type, "address": x.prefix_cidr, "domain": x.domain_value, "enabled": x.enabled}
+                     for x in c.network_resources if x.network_seq == network]
+        account["networks"].append({"id": network, "resources": resources, "routers": [
+            {"peer": ids[e.peer_index], "metric": e.metric, "masquerade": e.masquerade, "enabled": e.enabled} for e in entries.entries]})
+        by_policy = {x["id"]: [p for p in account["policies"] if p["id"] in c.resource_policies_map[x["id"]].ids] for x in resources}
+        for g in account["groups"]:
+            g["resources"] += [i for i, some in by_policy.items() if any(g["id"] in r["destinations"] for p in some for r in p["rules"]) and not g["peers"]]
+    # The zones of the receiver; in this scenario everybody has them.
+    account["zones"] = [{"domain": z.Domain.rstrip("."), "enabled": True, "search_domain": not z.SearchDomainDisabled, "groups": [g.id for g in c.groups if g.is_all],
+                         "records": [{"name": x.Name.rstrip("."), "type": {1: "A", 28: "AAAA", 5: "CNAME"}[x.Type], "content": x.RData, "ttl": x.TTL}
+                                     for x in z.Records]} for z in c.account_zones]
+    account["checks"] = {check: {"failed": [ids[i] for i in failed.peer_indexes], "files": []} for check, failed in c.posture_failed_peers.items()}
+    return account
+
+
+def without_ids(message):
+    """Components name objects by public ids, plain maps by others: rules lose theirs, routes are named by their network."""
+    m = message.NetworkMap
+    names = {r.ID: f"{r.NetID}|{r.Network}" for r in m.Routes}
+    for r in m.Routes:
+        r.ID = names[r.ID]
+    for r in m.routesFirewallRules:
+        r.RouteID, r.PolicyID = names[r.RouteID], b""
+    for r in m.FirewallRules:
+        r.PolicyID = b""
+    return message
+
+
+@pytest.mark.parametrize("step", ["b_up_with_setup_key", "c_up_with_setup_key", "policy_tcp_port_8080_ga_gb_bidirectional",
+                                  "network_route_domains_via_group_gb", "policy_tcp_443_ga_resource_group"])
+def test_scenario_components(step):
+    """Client A was sent the account, client B at the same moment its plain map."""
+    full, plain = recorded(f"components.A.sync_response.{step}"), recorded(f"components.B.sync_response.{step}")
+    account = account_of(full.NetworkMapEnvelope.full, next((r.ID.split(":")[1] for r in plain.NetworkMap.Routes if ":" in r.ID), "B"))
+    me = next(p for p in account["peers"] if account_fqdn(account, p) == plain.NetworkMap.peerConfig.fqdn)
+    found = reductions.differences(without_ids(plainmap.build(account, me["id"])), without_ids(plain), me["meta"])
+    assert not found, "\n".join(found)
+
+
+def account_fqdn(account, peer):
+    return f'{peer["dns_label"]}.{account["settings"]["dns_domain"]}'
+
+
+# ---------------------------------------------------------------- the judge itself
+
+def test_accounts_are_the_same_on_every_machine():
+    text = json.dumps(randomaccount.generate(1), sort_keys=True).encode()
+    assert hashlib.sha256(text).hexdigest() == "de9d6252d87f2878ecf9659c207ce88f18db456c42e8be1216e37dd5a4d78410"
+    assert randomaccount.generate(1) != randomaccount.generate(2)
+
+
+def mutations(m):
+    """Ways in which a map may be wrong: (what, the wrong map)."""
+    fields = ("remotePeers", "offlinePeers", "FirewallRules")
+    for name in fields:
+        for i, entry in enumerate(getattr(m.NetworkMap, name)):
+            if name == "FirewallRules" and entry.Direction != pb.RuleDirection.Value("IN"):
+                continue
+            wrong = copy.deepcopy(m)
+            del getattr(wrong.NetworkMap, name)[i]
+            yield f"without {name}[{i}]", wrong
+    for name in ("remotePeersIsEmpty", "firewallRulesIsEmpty"):
+        wrong = copy.deepcopy(m)
+        setattr(wrong.NetworkMap, name, not getattr(m.NetworkMap, name))
+        yield name, wrong
+    for i, record in enumerate(m.NetworkMap.DNSConfig.CustomZones[0].Records if m.NetworkMap.DNSConfig.CustomZones else ()):
+        wrong = copy.deepcopy(m)
+        wrong.NetworkMap.DNSConfig.CustomZones[0].Records[i].RData = "192.0.2.99"
+        yield f"record {i}", wrong
+    for i, rule in enumerate(m.NetworkMap.FirewallRules):
+        if rule.Direction == pb.RuleDirection.Value("IN"):
+            wrong = copy.deepcopy(m)
+            wrong.NetworkMap.FirewallRules[i].Action ^= 1
+            yield f"action {i}", wrong
+    wrong = copy.deepcopy(m)
+    wrong.NetworkMap.Serial += 1
+    yield "serial", wrong
+
+
+def same_rule_twice(m):
+    """Rules of one policy that overlap: without one of them the map still means the same."""
+    keys = [r.SerializeToString() for r in m.NetworkMap.FirewallRules]
+    return len(keys) != len(set(keys))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_is_wrong_is_found(seed):
+    account = randomaccount.generate(seed, 4)
+    account["serial"] = 7
+    maps = {p["id"]: plainmap.build(account, p["id"]) for p in account["peers"]}
+    assert not plainmap.compare(account, {k: m.SerializeToString() for k, m in maps.items()})
+    for peer in account["peers"]:
+        m = maps[peer["id"]]
+        assert not reductions.differences(m, reduced(m) if 1 in peer["meta"]["capabilities"] and plainmap.at_least(peer["meta"]["version"], (0, 29, 3)) else m,
+                                          peer["meta"])
+        if same_rule_twice(m):
+            continue
+        for what, wrong in mutations(m):
+            assert reductions.differences(m, wrong, peer["meta"]), what
