@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A throw-away PostgreSQL server on a unix socket; it dies with the tests and leaves nothing."""
+"""A throw-away PostgreSQL server on a unix socket; it dies with the tests and leaves nothing.
+
+As a program it runs a command with WEFT_TEST_POSTGRES set to the URL of an empty database, or
+without where no server can be had: postgres.py COMMAND [ARGUMENT...]
+"""
 import glob
 import os
 import pwd
 import shutil
 import subprocess
+import sys
 import tempfile
 
 from process import Program, wait_until
@@ -90,3 +95,16 @@ class Postgres:
             self.stop()
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def main():
+    reason = skip_reason()
+    if reason:
+        print(f"without PostgreSQL: {reason}", file=sys.stderr)
+        os.execvp(sys.argv[1], sys.argv[1:])
+    with Postgres() as server:
+        return subprocess.call(sys.argv[1:], env={**os.environ, "WEFT_TEST_POSTGRES": server.url()})
+
+
+if __name__ == "__main__":
+    sys.exit(main())
