@@ -156,6 +156,10 @@ postgres_is_lost(MgmtEngine *base)
 	return PQstatus(((struct postgres_engine *) base)->conn) != CONNECTION_OK;
 }
 
+/* The database notices the end of a connection a little later than who held it: after a quick
+ * restart the lock is still taken for a moment. */
+enum { LOCK_TRIES = 60, LOCK_PAUSE_US = 50000 };
+
 static bool
 on_lock(const struct mgmt_row *row, void *user, GError **error)
 {
@@ -178,9 +182,13 @@ prepare_session(struct postgres_engine *e, GError **error)
 		return false;
 	if (!e->exclusive)
 		return true;
-	if (!postgres_query(&e->base, "SELECT pg_try_advisory_lock(" ADVISORY_LOCK ")", NULL, 0,
-			    on_lock, &locked, error))
-		return false;
+	for (int tries = 0; !locked && tries < LOCK_TRIES; tries++) {
+		if (tries > 0)
+			g_usleep(LOCK_PAUSE_US);
+		if (!postgres_query(&e->base, "SELECT pg_try_advisory_lock(" ADVISORY_LOCK ")",
+				    NULL, 0, on_lock, &locked, error))
+			return false;
+	}
 	if (!locked)
 		g_set_error(error, MGMT_STORE_ERROR, MGMT_STORE_ERROR_IN_USE,
 			    "the database is in use by another weft-mgmtd; stop that one first");
