@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from lab import BUILD, NAT_KINDS, Lab, LabError, wait_until
+from lab import BUILD, Lab, LabError, NAT_KINDS, skip_reason, wait_until
 from udp import Udp, filtering, mapping
 
 
@@ -203,8 +203,8 @@ def test_a_failed_lab_leaves_nothing(lab):
 
 
 def test_a_killed_test_leaves_nothing():
-    if os.geteuid() != 0:
-        pytest.skip('needs root')
+    if skip_reason():
+        pytest.skip(skip_reason())
     code = ('import sys, signal, os; sys.path.insert(0, sys.argv[1]); from lab import Lab\n'
             'lab = Lab().__enter__(); h = lab.host("h", behind=lab.nat("n", "address-restricted"))\n'
             'print(*[n.pid for n in lab.nodes], lab.tmp, flush=True)\n'
