@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 #include "netlink/diff.h"
-#include "netlink/socket.h"
+#include "netlink/sock.h"
 #include "netlink/wg.h"
 
 /* Executes @ops in order. Peer operations that stand together go out in as few messages as hold

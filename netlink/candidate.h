@@ -5,9 +5,9 @@
 #include <glib.h>
 #include <stdbool.h>
 
-#include "netlink/addr.h"
+#include "netlink/ifaddr.h"
 #include "netlink/link.h"
-#include "netlink/socket.h"
+#include "netlink/sock.h"
 
 struct weft_nl_candidate_config {
 	const char *own_link;             /* never offered, with everything that begins like it */

@@ -7,11 +7,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "netlink/addr.h"
+#include "netlink/ifaddr.h"
 #include "netlink/link.h"
 #include "netlink/route.h"
 #include "netlink/rule.h"
-#include "netlink/socket.h"
+#include "netlink/sock.h"
 #include "netlink/wg.h"
 
 /* What is ours: the link by its mark, routes and rules by WEFT_NL_PROTOCOL, addresses by the same

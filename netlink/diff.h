@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "netlink/addr.h"
 #include "netlink/desired.h"
+#include "netlink/ifaddr.h"
 #include "netlink/route.h"
 #include "netlink/rule.h"
 #include "netlink/wg.h"

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "netlink/socket.h"
+#include "netlink/sock.h"
 
 #define WEFT_NL_LINK_NAME_SIZE  16  /* IFNAMSIZ, with NUL */
 #define WEFT_NL_LINK_KIND_SIZE  32  /* "wireguard", "veth", "tun", ...; longer ones are cut */

@@ -6,11 +6,11 @@
 #include <glib.h>
 #include <stdbool.h>
 
-#include "netlink/addr.h"
+#include "netlink/ifaddr.h"
 #include "netlink/link.h"
 #include "netlink/route.h"
 #include "netlink/rule.h"
-#include "netlink/socket.h"
+#include "netlink/sock.h"
 
 enum weft_nl_event_kind {
 	WEFT_NL_EVENT_LINK, /* new or changed */

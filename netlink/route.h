@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "base/address.h"
-#include "netlink/socket.h"
+#include "netlink/sock.h"
 
 struct nlmsghdr;
 
@@ -29,6 +29,7 @@ struct weft_nl_route {
 	uint8_t scope;               /* IPv4; of dumps. Ours: link without gateway, else universe */
 	uint8_t protocol;            /* RTPROT_*; ours is WEFT_NL_PROTOCOL */
 	bool multipath;              /* of dumps: several next hops, the first one is shown */
+	bool dead;                   /* of dumps: its link is down */
 };
 
 /* What makes two routes the same object to the kernel: table, destination, metric. */

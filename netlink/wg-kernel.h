@@ -4,7 +4,7 @@
 
 #include <glib.h>
 
-#include "netlink/socket.h"
+#include "netlink/sock.h"
 #include "netlink/wg.h"
 
 /* Asks the kernel for the family "wireguard"; the kernel loads the module for that. UNSUPPORTED if

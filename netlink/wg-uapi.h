@@ -5,7 +5,7 @@
 
 #include <glib.h>
 
-#include "netlink/socket.h"
+#include "netlink/sock.h"
 #include "netlink/wg.h"
 
 #define WEFT_NL_WG_UAPI_DIR "/var/run/wireguard"

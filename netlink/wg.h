@@ -2,7 +2,7 @@
 /* WireGuard devices: plain structs, and one struct of operations over the kernel (wg-kernel.h),
  * wireguard-go's UAPI socket (wg-uapi.h) or a fake in tests.
  *
- * Calls block like those of socket.h; weft_nl_wg_create() with wireguard-go may take seconds
+ * Calls block like those of sock.h; weft_nl_wg_create() with wireguard-go may take seconds
  * (it starts a program). An object is used by one thread at a time. */
 #pragma once
 

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "base/address.h"
-#include "netlink/socket.h"
+#include "netlink/sock.h"
 
 struct nlmsghdr;
 
