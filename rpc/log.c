@@ -14,7 +14,7 @@ on_core_log(gpr_log_func_args *args)
 
 	file = file != NULL ? file + 1 : args->file;
 	if (args->severity == GPR_LOG_SEVERITY_ERROR)
-		weft_log_limited(WEFT_LOG_WARNING, NULL, "grpc: %s (%s:%d)", args->message, file,
+		weft_log_limited(WEFT_LOG_INFO, NULL, "grpc: %s (%s:%d)", args->message, file,
 				 args->line);
 	else
 		weft_log_limited(WEFT_LOG_DEBUG, NULL, "grpc: %s (%s:%d)", args->message, file,

@@ -166,6 +166,18 @@ weft_rpc_server_add_method(WeftRpcServer *server,
 	register_method(server->cores, entry);
 }
 
+/* "host:port": core would guess a port that is missing, and cut one that is too large. */
+static bool
+is_host_and_port(const char *address)
+{
+	const char *colon = strrchr(address, ':');
+	guint64 port;
+
+	return colon != NULL && colon != address && strchr(address, '/') == NULL &&
+	       (strchr(address, ':') == colon || (address[0] == '[' && colon[-1] == ']')) &&
+	       g_ascii_string_to_unsigned(colon + 1, 10, 0, 65535, &port, NULL);
+}
+
 bool
 weft_rpc_server_listen(WeftRpcServer *server,
 		       const char *address,
@@ -181,9 +193,9 @@ weft_rpc_server_listen(WeftRpcServer *server,
 	g_return_val_if_fail(server->state == WEFT_RPC_SERVER_NEW, false);
 	creds = tls != NULL ? weft_rpc_server_tls_credentials(tls, &listener)
 			    : grpc_insecure_server_credentials_create();
-	port = strchr(address, '/') != NULL
-		       ? 0 /* core would take it for a URI */
-		       : grpc_server_add_http2_port(server->cores->core, address, creds);
+	port = is_host_and_port(address)
+		       ? grpc_server_add_http2_port(server->cores->core, address, creds)
+		       : 0;
 	grpc_server_credentials_release(creds);
 	if (listener != NULL)
 		g_ptr_array_add(server->tls, listener);

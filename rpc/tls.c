@@ -224,7 +224,10 @@ fetch(void *user, grpc_ssl_server_certificate_config **ret)
 		grpc_ssl_pem_key_cert_pair pair = { .private_key = tls->pem.key,
 						    .cert_chain = tls->pem.cert };
 
-		*ret = grpc_ssl_server_certificate_config_create(tls->pem.ca, &pair, 1);
+		/* Core insists on roots here even when no client certificate is asked for, and
+		 * uses them for nothing then. */
+		*ret = grpc_ssl_server_certificate_config_create(
+			tls->pem.ca != NULL ? tls->pem.ca : tls->pem.cert, &pair, 1);
 		listener->generation = tls->generation;
 		status = GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
 	}
