@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "nftables/monitor.h"
 
+#include "nftables/attrs.h"
 #include "nftables/error.h"
 #include "nftables/limits.h"
 #include "nftables/transport.h"
@@ -165,8 +166,8 @@ weft_nft_monitor_dispatch(WeftNftMonitor *m, GError **error)
 {
 	for (unsigned i = 0; i < WEFT_NFT_MONITOR_BURST; i++) {
 		ssize_t n = m->transport->recv(m->transport_user, m->buf, sizeof m->buf, 0);
-		const struct nlmsghdr *msg = (const void *) m->buf;
-		int left = (int) n;
+		const struct nlmsghdr *msg;
+		size_t at = 0;
 
 		if (n == -EAGAIN)
 			return true;
@@ -180,7 +181,7 @@ weft_nft_monitor_dispatch(WeftNftMonitor *m, GError **error)
 			g_prefix_error(error, "watch table inet %s: ", m->table);
 			return false;
 		}
-		for (; mnl_nlmsg_ok(msg, left); msg = mnl_nlmsg_next(msg, &left))
+		while ((msg = weft_nft_next_message(m->buf, (size_t) n, &at)) != NULL)
 			take_message(m, msg);
 	}
 	return true;

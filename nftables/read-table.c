@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "nftables/read-table.h"
 
+#include "base/cursor.h"
+#include "nftables/attrs.h"
 #include "nftables/error.h"
 #include "nftables/read.h"
 
@@ -8,8 +10,6 @@
 #include <string.h>
 
 #include <libmnl/libmnl.h>
-#include <libnftnl/object.h>
-#include <libnftnl/table.h>
 #include <libnftnl/udata.h>
 
 #include <linux/netfilter.h>
@@ -44,36 +44,39 @@ weft_nft_ask(WeftNftSocket *s,
 	return weft_nft_socket_get(s, &request, error);
 }
 
-static int
-on_udata(const struct nftnl_udata *attr, void *data)
+/* The comment among a table's user data: type, length, value. */
+static bool
+is_marked(const struct nlattr *udata)
 {
-	bool *ours = data;
+	struct weft_cursor c;
 
-	if (nftnl_udata_type(attr) == NFTNL_UDATA_TABLE_COMMENT &&
-	    nftnl_udata_len(attr) == sizeof WEFT_NFT_OWNER &&
-	    memcmp(nftnl_udata_get(attr), WEFT_NFT_OWNER, sizeof WEFT_NFT_OWNER) == 0)
-		*ours = true;
-	return 0;
+	if (udata == NULL)
+		return false;
+	c = weft_cursor(mnl_attr_get_payload(udata), mnl_attr_get_payload_len(udata));
+	while (weft_cursor_left(&c) > 0) {
+		uint8_t type = weft_cursor_u8(&c);
+		uint8_t len = weft_cursor_u8(&c);
+		const uint8_t *value = weft_cursor_bytes(&c, len);
+
+		if (value != NULL && type == NFTNL_UDATA_TABLE_COMMENT &&
+		    len == sizeof WEFT_NFT_OWNER &&
+		    memcmp(value, WEFT_NFT_OWNER, sizeof WEFT_NFT_OWNER) == 0)
+			return true;
+	}
+	return false;
 }
 
 static bool
 on_table(const struct nlmsghdr *msg, void *user, GError **error)
 {
 	struct weft_nft_mark *mark = user;
-	struct nftnl_table *table = nftnl_table_alloc();
-	const void *udata;
-	uint32_t len = 0;
+	struct weft_nft_attrs attrs;
 
-	if (table == NULL || nftnl_table_nlmsg_parse(msg, table) < 0) {
-		nftnl_table_free(table);
+	if (!weft_nft_attrs_of_message(&attrs, msg))
 		return weft_nft_malformed(error, "table");
-	}
 	mark->found = true;
-	mark->flags = nftnl_table_get_u32(table, NFTNL_TABLE_FLAGS);
-	udata = nftnl_table_get_data(table, NFTNL_TABLE_USERDATA, &len);
-	if (udata != NULL)
-		(void) nftnl_udata_parse(udata, len, on_udata, &mark->ours);
-	nftnl_table_free(table);
+	mark->flags = weft_nft_attr_u32(&attrs, NFTA_TABLE_FLAGS, 0);
+	mark->ours = is_marked(attrs.at[NFTA_TABLE_USERDATA]);
 	return true;
 }
 
@@ -125,26 +128,23 @@ static bool
 on_count(const struct nlmsghdr *msg, void *user, GError **error)
 {
 	const struct counting *c = user;
-	struct nftnl_obj *obj = nftnl_obj_alloc();
+	struct weft_nft_attrs attrs, data;
 	struct weft_nft_count count = { 0 };
 	const char *table;
 
-	if (obj == NULL || nftnl_obj_nlmsg_parse(msg, obj) < 0) {
-		nftnl_obj_free(obj);
+	if (!weft_nft_attrs_of_message(&attrs, msg))
 		return weft_nft_malformed(error, "counter");
-	}
-	count.name = nftnl_obj_get_str(obj, NFTNL_OBJ_NAME);
-	table = nftnl_obj_get_str(obj, NFTNL_OBJ_TABLE);
-	if (nftnl_obj_get_u32(obj, NFTNL_OBJ_FAMILY) == NFPROTO_INET && table != NULL &&
-	    strcmp(table, c->table) == 0 && count.name != NULL &&
-	    nftnl_obj_get_u32(obj, NFTNL_OBJ_TYPE) == NFT_OBJECT_COUNTER) {
-		if (!weft_nft_policy_from_counter(&count.policy, count.name))
-			count.policy = (struct weft_nft_policy){ 0 };
-		count.packets = nftnl_obj_get_u64(obj, NFTNL_OBJ_CTR_PKTS);
-		count.bytes = nftnl_obj_get_u64(obj, NFTNL_OBJ_CTR_BYTES);
-		c->func(&count, c->user);
-	}
-	nftnl_obj_free(obj);
+	table = weft_nft_attr_string(&attrs, NFTA_OBJ_TABLE);
+	count.name = weft_nft_attr_string(&attrs, NFTA_OBJ_NAME);
+	if (attrs.family != NFPROTO_INET || table == NULL || strcmp(table, c->table) != 0 ||
+	    count.name == NULL || weft_nft_attr_u32(&attrs, NFTA_OBJ_TYPE, 0) != NFT_OBJECT_COUNTER)
+		return true;
+	if (!weft_nft_policy_from_counter(&count.policy, count.name))
+		count.policy = (struct weft_nft_policy){ 0 };
+	weft_nft_attrs_of_nest(&data, attrs.at[NFTA_OBJ_DATA]);
+	count.packets = weft_nft_attr_u64(&data, NFTA_COUNTER_PACKETS, 0);
+	count.bytes = weft_nft_attr_u64(&data, NFTA_COUNTER_BYTES, 0);
+	c->func(&count, c->user);
 	return true;
 }
 

@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "nftables/read.h"
 
+#include "nftables/attrs.h"
 #include "nftables/error.h"
 #include "nftables/limits.h"
 #include "nftables/model-private.h"
 #include "nftables/read-elements.h"
 #include "nftables/read-table.h"
+#include "nftables/signature.h"
 #include "nftables/skeleton.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include <libmnl/libmnl.h>
-#include <libnftnl/chain.h>
-#include <libnftnl/object.h>
 #include <libnftnl/rule.h>
-#include <libnftnl/set.h>
 
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -88,39 +87,39 @@ flooded(struct reader *r)
 }
 
 static bool
-is_our_table(const struct reader *r, uint32_t family, const char *table)
+is_ours(const struct reader *r, const struct weft_nft_attrs *attrs, unsigned table_attr)
 {
-	return family == NFPROTO_INET && table != NULL && strcmp(table, r->config->table) == 0;
+	const char *table = weft_nft_attr_string(attrs, table_attr);
+
+	return attrs->family == NFPROTO_INET && table != NULL &&
+	       strcmp(table, r->config->table) == 0;
 }
 
 static bool
 on_chain(const struct nlmsghdr *msg, void *user, GError **error)
 {
 	struct reader *r = user;
-	struct nftnl_chain *chain = nftnl_chain_alloc();
+	struct weft_nft_attrs attrs, hook;
 	const char *name, *type;
 	bool base;
 
-	if (chain == NULL || nftnl_chain_nlmsg_parse(msg, chain) < 0) {
-		nftnl_chain_free(chain);
+	if (!weft_nft_attrs_of_message(&attrs, msg))
 		return weft_nft_malformed(error, "chain");
-	}
-	name = nftnl_chain_get_str(chain, NFTNL_CHAIN_NAME);
-	if (is_our_table(r, nftnl_chain_get_u32(chain, NFTNL_CHAIN_FAMILY),
-			 nftnl_chain_get_str(chain, NFTNL_CHAIN_TABLE)) &&
-	    name != NULL) {
-		type = nftnl_chain_get_str(chain, NFTNL_CHAIN_TYPE);
-		base = nftnl_chain_is_set(chain, NFTNL_CHAIN_HOOKNUM);
-		describe_chain(r->rules, name, base,
-			       nftnl_chain_get_u32(chain, NFTNL_CHAIN_HOOKNUM),
-			       nftnl_chain_get_s32(chain, NFTNL_CHAIN_PRIO),
-			       nftnl_chain_get_u32(chain, NFTNL_CHAIN_POLICY));
-		if (base && (type == NULL || strcmp(type, "filter") != 0))
-			alter(r, "chain %s has another type", name);
-		if (flooded(r))
-			alter(r, "too many chains");
-	}
-	nftnl_chain_free(chain);
+	if (!is_ours(r, &attrs, NFTA_CHAIN_TABLE))
+		return true;
+	name = weft_nft_attr_string(&attrs, NFTA_CHAIN_NAME);
+	if (name == NULL)
+		return weft_nft_malformed(error, "chain");
+	type = weft_nft_attr_string(&attrs, NFTA_CHAIN_TYPE);
+	base = attrs.at[NFTA_CHAIN_HOOK] != NULL;
+	weft_nft_attrs_of_nest(&hook, attrs.at[NFTA_CHAIN_HOOK]);
+	describe_chain(r->rules, name, base, weft_nft_attr_u32(&hook, NFTA_HOOK_HOOKNUM, 0),
+		       (int32_t) weft_nft_attr_u32(&hook, NFTA_HOOK_PRIORITY, 0),
+		       weft_nft_attr_u32(&attrs, NFTA_CHAIN_POLICY, NF_ACCEPT));
+	if (base && (type == NULL || strcmp(type, "filter") != 0))
+		alter(r, "chain %s has another type", name);
+	if (flooded(r))
+		alter(r, "too many chains");
 	return true;
 }
 
@@ -128,24 +127,19 @@ static bool
 on_rule(const struct nlmsghdr *msg, void *user, GError **error)
 {
 	struct reader *r = user;
-	struct nftnl_rule *rule = nftnl_rule_alloc();
+	struct weft_nft_attrs attrs;
 	const char *chain;
 
-	if (rule == NULL || nftnl_rule_nlmsg_parse(msg, rule) < 0) {
-		nftnl_rule_free(rule);
+	if (!weft_nft_attrs_of_message(&attrs, msg))
 		return weft_nft_malformed(error, "rule");
-	}
-	chain = nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN);
-	if (is_our_table(r, nftnl_rule_get_u32(rule, NFTNL_RULE_FAMILY),
-			 nftnl_rule_get_str(rule, NFTNL_RULE_TABLE)) &&
-	    chain != NULL && r->why == NULL) {
-		g_autofree char *signature = weft_nft_rule_signature(rule);
-
-		g_string_append(chain_rules(r->rules, chain), signature);
-		if (flooded(r))
-			alter(r, "too many rules");
-	}
-	nftnl_rule_free(rule);
+	if (!is_ours(r, &attrs, NFTA_RULE_TABLE) || r->why != NULL)
+		return true;
+	chain = weft_nft_attr_string(&attrs, NFTA_RULE_CHAIN);
+	if (chain == NULL)
+		return weft_nft_malformed(error, "rule");
+	weft_nft_signature(chain_rules(r->rules, chain), attrs.at[NFTA_RULE_EXPRESSIONS]);
+	if (flooded(r))
+		alter(r, "too many rules");
 	return true;
 }
 
@@ -169,11 +163,9 @@ expected_rules(const struct weft_nft_config *config)
 		describe_chain(expected, c->name, c->base, c->hook, c->priority, c->policy);
 	}
 	for (size_t i = 0; i < rules->len; i++) {
-		g_autofree char *signature = weft_nft_rule_signature(rules->pdata[i]);
+		const char *chain = nftnl_rule_get_str(rules->pdata[i], NFTNL_RULE_CHAIN);
 
-		g_string_append(chain_rules(expected,
-					    nftnl_rule_get_str(rules->pdata[i], NFTNL_RULE_CHAIN)),
-				signature);
+		weft_nft_signature_of_rule(chain_rules(expected, chain), rules->pdata[i]);
 	}
 	return expected;
 }
@@ -212,35 +204,31 @@ static bool
 on_counter(const struct nlmsghdr *msg, void *user, GError **error)
 {
 	struct reader *r = user;
-	struct nftnl_obj *obj = nftnl_obj_alloc();
+	struct weft_nft_attrs attrs;
 	const char *name;
+	char *kept;
 
-	if (obj == NULL || nftnl_obj_nlmsg_parse(msg, obj) < 0) {
-		nftnl_obj_free(obj);
+	if (!weft_nft_attrs_of_message(&attrs, msg))
 		return weft_nft_malformed(error, "counter");
-	}
-	name = nftnl_obj_get_str(obj, NFTNL_OBJ_NAME);
-	if (is_our_table(r, nftnl_obj_get_u32(obj, NFTNL_OBJ_FAMILY),
-			 nftnl_obj_get_str(obj, NFTNL_OBJ_TABLE)) &&
-	    name != NULL) {
-		if (flooded(r))
-			alter(r, "too many objects");
-		else if (nftnl_obj_get_u32(obj, NFTNL_OBJ_TYPE) != NFT_OBJECT_COUNTER)
-			alter(r, "object %s is no counter", name);
-		else if (!is_skeleton_counter(name) && !g_hash_table_contains(r->counters, name)) {
-			char *kept = g_strdup(name);
-
-			g_ptr_array_add(r->model->counters, kept);
-			g_hash_table_insert(r->counters, kept,
-					    GUINT_TO_POINTER(r->model->counters->len));
-		}
-	}
-	nftnl_obj_free(obj);
+	if (!is_ours(r, &attrs, NFTA_OBJ_TABLE))
+		return true;
+	name = weft_nft_attr_string(&attrs, NFTA_OBJ_NAME);
+	if (name == NULL)
+		return weft_nft_malformed(error, "counter");
+	if (flooded(r))
+		alter(r, "too many objects");
+	else if (weft_nft_attr_u32(&attrs, NFTA_OBJ_TYPE, 0) != NFT_OBJECT_COUNTER)
+		alter(r, "object %s is no counter", name);
+	if (r->why != NULL || is_skeleton_counter(name) || g_hash_table_contains(r->counters, name))
+		return true;
+	kept = g_strdup(name);
+	g_ptr_array_add(r->model->counters, kept);
+	g_hash_table_insert(r->counters, kept, GUINT_TO_POINTER(r->model->counters->len));
 	return true;
 }
 
 static void
-check_set(struct reader *r, const struct nftnl_set *set, const char *name)
+check_set(struct reader *r, const struct weft_nft_attrs *attrs, const char *name)
 {
 	char wanted[WEFT_NFT_SET_NAME_SIZE];
 
@@ -250,9 +238,9 @@ check_set(struct reader *r, const struct nftnl_set *set, const char *name)
 		if (strcmp(weft_nft_set_name(i, wanted), name) != 0 ||
 		    !weft_nft_skeleton_has_set(r->config, i))
 			continue;
-		if (nftnl_set_get_u32(set, NFTNL_SET_FLAGS) != form.flags ||
-		    nftnl_set_get_u32(set, NFTNL_SET_KEY_LEN) != form.key_len ||
-		    nftnl_set_get_u32(set, NFTNL_SET_OBJ_TYPE) != NFT_OBJECT_COUNTER)
+		if (weft_nft_attr_u32(attrs, NFTA_SET_FLAGS, 0) != form.flags ||
+		    weft_nft_attr_u32(attrs, NFTA_SET_KEY_LEN, 0) != form.key_len ||
+		    weft_nft_attr_u32(attrs, NFTA_SET_OBJ_TYPE, 0) != NFT_OBJECT_COUNTER)
 			alter(r, "set %s differs", name);
 		r->sets++;
 		return;
@@ -264,19 +252,17 @@ static bool
 on_set(const struct nlmsghdr *msg, void *user, GError **error)
 {
 	struct reader *r = user;
-	struct nftnl_set *set = nftnl_set_alloc();
+	struct weft_nft_attrs attrs;
 	const char *name;
 
-	if (set == NULL || nftnl_set_nlmsg_parse(msg, set) < 0) {
-		nftnl_set_free(set);
+	if (!weft_nft_attrs_of_message(&attrs, msg))
 		return weft_nft_malformed(error, "set");
-	}
-	name = nftnl_set_get_str(set, NFTNL_SET_NAME);
-	if (is_our_table(r, nftnl_set_get_u32(set, NFTNL_SET_FAMILY),
-			 nftnl_set_get_str(set, NFTNL_SET_TABLE)) &&
-	    name != NULL)
-		check_set(r, set, name);
-	nftnl_set_free(set);
+	if (!is_ours(r, &attrs, NFTA_SET_TABLE))
+		return true;
+	name = weft_nft_attr_string(&attrs, NFTA_SET_NAME);
+	if (name == NULL)
+		return weft_nft_malformed(error, "set");
+	check_set(r, &attrs, name);
 	return true;
 }
 

@@ -346,23 +346,3 @@ weft_nft_skeleton_set(unsigned set)
 		form.flags |= NFT_SET_INTERVAL | NFT_SET_CONCAT;
 	return form;
 }
-
-char *
-weft_nft_rule_signature(const struct nftnl_rule *rule)
-{
-	struct nftnl_expr_iter *iter = nftnl_expr_iter_create(rule);
-	GString *text = g_string_new(NULL);
-	struct nftnl_expr *e;
-
-	if (iter == NULL)
-		return g_string_free(text, FALSE);
-	while ((e = nftnl_expr_iter_next(iter)) != NULL) {
-		char line[512] = "";
-
-		(void) nftnl_expr_snprintf(line, sizeof line, e, NFTNL_OUTPUT_DEFAULT, 0);
-		g_string_append_printf(text, "[%s %s]", nftnl_expr_get_str(e, NFTNL_EXPR_NAME),
-				       line);
-	}
-	nftnl_expr_iter_destroy(iter);
-	return g_string_free(text, FALSE);
-}

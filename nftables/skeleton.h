@@ -43,6 +43,3 @@ struct weft_nft_set_form {
 	uint8_t field_count;
 };
 struct weft_nft_set_form weft_nft_skeleton_set(unsigned set);
-
-/* The expressions of a rule as text: equal for rules that do the same. */
-char *weft_nft_rule_signature(const struct nftnl_rule *rule);

@@ -2,6 +2,7 @@
 #include "nftables/socket.h"
 
 #include "base/env.h"
+#include "nftables/attrs.h"
 #include "nftables/batch.h"
 #include "nftables/error.h"
 #include "nftables/limits.h"
@@ -184,14 +185,14 @@ take_message(struct exchange *x, const struct nlmsghdr *msg)
 static void
 take_datagram(WeftNftSocket *s, struct exchange *x, size_t len)
 {
-	const struct nlmsghdr *msg = (const void *) s->buf;
-	int left = (int) len;
+	const struct nlmsghdr *msg;
+	size_t at = 0;
 
-	for (; mnl_nlmsg_ok(msg, left) && !x->done; msg = mnl_nlmsg_next(msg, &left)) {
+	while (!x->done && (msg = weft_nft_next_message(s->buf, len, &at)) != NULL) {
 		if (msg->nlmsg_pid == 0 || msg->nlmsg_pid == weft_nft_socket_port_id(s))
 			take_message(x, msg);
 	}
-	if (!x->done && left > 0) {
+	if (!x->done && at > len) {
 		set_malformed(&x->error);
 		x->done = true;
 	}

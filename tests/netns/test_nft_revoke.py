@@ -112,3 +112,57 @@ def test_flows_of_this_host_are_not_cut(overlay, tool):
     cut(overlay, tool)
     out.stdin.write('hello\n')
     assert out.stdout.readline() == 'echo\n'
+
+
+FEED = '''
+import socket, sys, threading, time
+s = socket.create_server(("0.0.0.0", 9000))
+print("ready", flush=True)
+while True:
+    c = s.accept()[0]
+    def feed(c=c):
+        try:
+            while True:
+                c.sendall(b"x" * 100)
+                time.sleep(0.01)
+        except OSError:
+            pass
+    threading.Thread(target=feed, daemon=True).start()
+'''
+
+DRINK = '''
+import socket, sys
+s = socket.create_connection((sys.argv[2], 9000), timeout=2, source_address=(sys.argv[1], 0))
+for line in sys.stdin:
+    n = 0
+    try:
+        while n < 20000:
+            n += len(s.recv(4096))
+        print("fed", flush=True)
+    except OSError:
+        print("cut", flush=True)
+'''
+
+
+@pytest.mark.parametrize('guarded', [True, False])
+def test_a_stream_that_the_server_feeds_is_cut(overlay, tool, guarded):
+    """Its next segment would otherwise begin a flow of this host, whose answers come in: the rule
+    against TCP that begins in the middle is what prevents that."""
+    feed = overlay.here.popen(['/usr/bin/python3', '-c', FEED], stdout=subprocess.PIPE)
+    assert feed.stdout.readline() == b'ready\n'
+    tool.apply(['in accept 100.64.0.2/32 6 9000 gone'])
+    drink = overlay.peer.popen(['/usr/bin/python3', '-c', DRINK, '100.64.0.2', overlay.HERE4],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+
+    def fed():
+        drink.stdin.write('\n')
+        return drink.stdout.readline() == 'fed\n'
+
+    assert fed()
+    tool.apply([])
+    cuts = tool.ask('cuts')
+    if not guarded:
+        overlay.here.run(['nft', 'flush', 'chain', 'inet', 'weft', 'midstream'])
+    assert cuts == 'in,100.64.0.2/32,6,9000-9000,exact'
+    cut(overlay, tool)
+    assert fed() != guarded
