@@ -9,7 +9,7 @@
 #include "rpc/bytes.h"
 #include "rpc/status.h"
 
-struct _Management__EncryptedMessage;
+struct Management__EncryptedMessage;
 struct weft_env;
 
 /* Opened requests: the sender's key, the box key of the pair, and the plaintext. */
@@ -22,7 +22,7 @@ struct mgmt_request {
 /* False with the status and text that the caller answers: 3 for a bad key and for a body that does
  * not open. On success mgmt_request_clear() it. */
 bool mgmt_envelope_open(struct mgmt_request *ret,
-			const struct _Management__EncryptedMessage *msg,
+			const struct Management__EncryptedMessage *msg,
 			const struct weft_key *server_private,
 			enum weft_rpc_code *ret_code,
 			char **ret_text);

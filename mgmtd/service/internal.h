@@ -43,7 +43,6 @@ void mgmt_service_reply(MgmtService *s,
 			const struct weft_box_key *box,
 			const GByteArray *plain);
 void mgmt_service_reply_empty(WeftRpcCall *call);
-void mgmt_service_fail(WeftRpcCall *call, const GError *error);
 
 /* The address a call came from as text, "" for none. */
 void mgmt_service_address(WeftRpcCall *call, char ret[WEFT_ADDRESS_TEXT_SIZE]);

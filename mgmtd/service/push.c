@@ -497,6 +497,7 @@ MgmtPush *
 mgmt_push_new(const struct mgmt_push_config *config)
 {
 	MgmtPush *push = g_new0(MgmtPush, 1);
+	WeftMetric *maps;
 	unsigned workers =
 		config->workers != 0 ? config->workers : CLAMP(g_get_num_processors(), 1, 4);
 

@@ -26,5 +26,8 @@ MgmtService *mgmt_service_new(const struct mgmt_service_config *config, WeftRpcS
 void mgmt_service_free(MgmtService *service); /* after the server; wipes the key */
 void mgmt_service_set_conf(MgmtService *service, const WeftConf *conf);
 
+/* Ends a call with the status and text of an error of admin/. */
+void mgmt_service_fail(WeftRpcCall *call, const GError *error);
+
 /* gRPC status of an error of admin/. */
 enum weft_rpc_code mgmt_service_code(const GError *error);

@@ -333,6 +333,12 @@ mgmt_store_submit(MgmtStore *s, mgmt_store_run run, mgmt_store_done done, void *
 	g_mutex_unlock(&s->lock);
 }
 
+const char *
+mgmt_store_engine(const MgmtStore *store)
+{
+	return store->engine->ops->name;
+}
+
 bool
 mgmt_store_is_up(const MgmtStore *store)
 {

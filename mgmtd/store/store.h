@@ -70,6 +70,9 @@ typedef bool (*mgmt_store_run)(MgmtTx *tx, void *data, GError **error);
 typedef void (*mgmt_store_done)(void *data, const GError *error);
 void mgmt_store_submit(MgmtStore *store, mgmt_store_run run, mgmt_store_done done, void *data);
 
+/* "sqlite" or "postgresql". */
+const char *mgmt_store_engine(const MgmtStore *store);
+
 /* True while the database answers. */
 bool mgmt_store_is_up(const MgmtStore *store);
 
@@ -124,7 +127,8 @@ struct mgmt_peer_status {
 };
 bool mgmt_tx_put_status(MgmtTx *tx, const struct mgmt_peer_status *rows, size_t n, GError **error);
 bool mgmt_tx_add_event(MgmtTx *tx, const struct mgmt_event *event, GError **error);
-/* Events with id > @after, at most @limit, oldest first: GPtrArray of struct mgmt_event *. */
+/* Events with id > @after, at most @limit, oldest first; with @after -1 the newest @limit:
+ * GPtrArray of struct mgmt_event *. */
 bool mgmt_tx_list_events(MgmtTx *tx,
 			 const struct mgmt_id *account,
 			 int64_t after,

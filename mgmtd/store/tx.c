@@ -463,8 +463,13 @@ mgmt_tx_list_events(MgmtTx *tx,
 					     MGMT_INT(limit) };
 
 	if (!mgmt_query(tx->engine,
-			"SELECT id, account_id, time, activity, initiator, target, meta FROM events"
-			" WHERE account_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+			after < 0
+				? "SELECT * FROM (SELECT id, account_id, time, activity, initiator,"
+				  " target, meta FROM events WHERE account_id = $1 AND id > $2"
+				  " ORDER BY id DESC LIMIT $3) AS newest ORDER BY id"
+				: "SELECT id, account_id, time, activity, initiator, target, meta"
+				  " FROM events WHERE account_id = $1 AND id > $2 ORDER BY id"
+				  " LIMIT $3",
 			params, 3, on_event, events, error))
 		return false;
 	*ret = g_steal_pointer(&events);
