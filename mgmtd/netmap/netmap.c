@@ -333,14 +333,20 @@ mgmt_netmap_build(MgmtNetmap *n,
 }
 
 void
-mgmt_netmap_farewell(const MgmtAccount *account, GByteArray *out)
+mgmt_netmap_farewell(const MgmtAccount *account, const struct mgmt_peer *peer, GByteArray *out)
 {
 	g_autoptr(GByteArray) map = g_byte_array_new();
 	g_autoptr(GByteArray) dns = g_byte_array_new();
 
+	mgmt_pack_uint(dns, 4, mgmt_view_forwarder_port(account));
 	mgmt_pack_uint(map, 1, account->row.serial);
+	if (peer->has_deltas) {
+		mgmt_pack_message(map, 6, dns);
+		mgmt_pack_uint(map, 21, 1); /* resync: this is all there is */
+		mgmt_pack_message(out, SYNC_WEFT_DELTA, map);
+		return;
+	}
 	mgmt_pack_uint(map, 4, 1);
-	mgmt_pack_uint(dns, 4, account->index->n_old_dns == 0 ? 22054 : 5353);
 	mgmt_pack_message(map, 6, dns);
 	mgmt_pack_uint(map, 9, 1);
 	mgmt_pack_uint(out, 4, 1);

@@ -43,8 +43,11 @@ enum mgmt_netmap_kind mgmt_netmap_build(MgmtNetmap *netmap,
 					struct mgmt_netmap_state *state,
 					GByteArray *out);
 
-/* The last message for a deleted or expired peer (protocol.md 10.2 "Farewell"). */
-void mgmt_netmap_farewell(const MgmtAccount *account, GByteArray *out);
+/* The last message for a deleted or expired peer (protocol.md 10.2 "Farewell"): empty, in the form
+ * that @peer gets its maps in. */
+void mgmt_netmap_farewell(const MgmtAccount *account,
+			  const struct mgmt_peer *peer,
+			  GByteArray *out);
 
 /* Packed PeerConfig of @peer, the same bytes in LoginResponse and SyncResponse. */
 void mgmt_netmap_peer_config(MgmtAccount *account, const struct mgmt_peer *peer, GByteArray *out);

@@ -176,7 +176,7 @@ add_direction(struct mgmt_view *view,
 static bool
 reads_out_rules(const struct mgmt_peer *receiver)
 {
-	return !mgmt_version_at_least(receiver->meta.version, 0, 60, 0);
+	return !receiver->has_deltas && !mgmt_version_at_least(receiver->meta.version, 0, 60, 0);
 }
 
 static void
@@ -281,6 +281,12 @@ hash_view(struct mgmt_view *view, uint64_t seed)
 	}
 }
 
+uint32_t
+mgmt_view_forwarder_port(const MgmtAccount *account)
+{
+	return account->index->n_old_dns == 0 ? FORWARDER_PORT : FORWARDER_PORT_OLD;
+}
+
 struct mgmt_view *
 mgmt_view_new(const struct mgmt_view_source *src, const struct mgmt_peer *peer, int64_t now_us)
 {
@@ -290,8 +296,7 @@ mgmt_view_new(const struct mgmt_view_source *src, const struct mgmt_peer *peer, 
 	view->rules = g_ptr_array_new_with_free_func(view_rule_free);
 	view->peer_config = g_byte_array_new();
 	view->v6 = mgmt_peer_uses_v6(src->account, peer);
-	view->forwarder_port =
-		src->account->index->n_old_dns == 0 ? FORWARDER_PORT : FORWARDER_PORT_OLD;
+	view->forwarder_port = mgmt_view_forwarder_port(src->account);
 	mgmt_netmap_peer_config(src->account, peer, view->peer_config);
 	if (!peer->approval_required) {
 		const GPtrArray *rules = mgmt_account_rules_of(src->account, peer);

@@ -41,4 +41,6 @@ struct mgmt_view *mgmt_view_new(const struct mgmt_view_source *source,
 				int64_t now_us);
 void mgmt_view_free(struct mgmt_view *view); /* NULL is allowed */
 bool mgmt_view_equal(const struct mgmt_view *a, const struct mgmt_view *b);
+/* One port for the whole account (management.md 12). */
+uint32_t mgmt_view_forwarder_port(const MgmtAccount *account);
 unsigned mgmt_view_peer_count(const struct mgmt_view *view, bool offline);

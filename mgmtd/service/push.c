@@ -643,7 +643,7 @@ mgmt_push_farewell(MgmtPush *push, MgmtAccount *account, const struct mgmt_peer 
 	unqueue(s);
 	s->dirty = false;
 	s->farewell = g_byte_array_new();
-	mgmt_netmap_farewell(account, s->farewell);
+	mgmt_netmap_farewell(account, peer, s->farewell);
 	pump(s);
 }
 
