@@ -292,15 +292,12 @@ mgmt_delta_pack(const MgmtAccount *account,
 	if (old == NULL || !dns_frame_is_same(old, view))
 		pack_dns_config(account, out, view);
 	pack_peers(out, old, view, true, 7);
-	if (old == NULL) {
-		g_autoptr(GByteArray) auth = g_byte_array_new();
-
-		mgmt_pack_text(auth, 1, "sub");
-		mgmt_pack_message(out, 13, auth);
+	if (old == NULL || old->ssh_any_user != view->ssh_any_user)
+		mgmt_view_pack_ssh_auth(view, 13, out);
+	if (old == NULL)
 		mgmt_pack_uint(out, 21, 1);
-	} else {
+	else
 		mgmt_pack_uint(out, 20, serials->base);
-	}
 	pack_removed_peers(out, old, view);
 	for (guint i = 0; i < view->rules->len; i++) {
 		const struct mgmt_view_rule *r = g_ptr_array_index(view->rules, i);

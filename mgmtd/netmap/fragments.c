@@ -16,12 +16,11 @@ mgmt_peer_fqdn(const MgmtAccount *account, const struct mgmt_peer *peer)
 }
 
 bool
-mgmt_peer_uses_v6(const MgmtAccount *account, const struct mgmt_peer *peer)
+mgmt_peer_has_v6(const MgmtAccount *account, const struct mgmt_peer *peer)
 {
 	const GArray *ids = account->row.settings.ipv6_groups;
 
-	if (!account->row.settings.ipv6_enabled || !peer->has_v6_capability ||
-	    peer->ip6.family != WEFT_FAMILY_IPV6)
+	if (!account->row.settings.ipv6_enabled || peer->ip6.family != WEFT_FAMILY_IPV6)
 		return false;
 	for (guint i = 0; ids != NULL && i < ids->len; i++) {
 		const struct mgmt_group *g =
@@ -31,6 +30,12 @@ mgmt_peer_uses_v6(const MgmtAccount *account, const struct mgmt_peer *peer)
 			return true;
 	}
 	return false;
+}
+
+bool
+mgmt_peer_uses_v6(const MgmtAccount *account, const struct mgmt_peer *peer)
+{
+	return peer->has_v6_capability && mgmt_peer_has_v6(account, peer);
 }
 
 /* length || body; @body is freed. */
@@ -109,7 +114,7 @@ mgmt_fragments_new(const MgmtAccount *account, const struct mgmt_peer *peer, uin
 	g_atomic_ref_count_init(&f->ref);
 	f->index = peer->index;
 	f->key = peer->key;
-	f->has_v6 = mgmt_peer_uses_v6(account, peer);
+	f->has_v6 = mgmt_peer_has_v6(account, peer);
 	f->remote4 = pack_remote(peer, fqdn, allowed);
 	f->record_a = pack_record(fqdn, DNS_TYPE_A, weft_address_format(&peer->ip, text));
 	pack_rule_parts(f, 0, &peer->ip);
@@ -117,8 +122,9 @@ mgmt_fragments_new(const MgmtAccount *account, const struct mgmt_peer *peer, uin
 		host = weft_prefix_host(&peer->ip6);
 		allowed[1] = weft_prefix_format(&host, prefix6);
 		f->remote6 = pack_remote(peer, fqdn, allowed);
-		f->record_aaaa =
-			pack_record(fqdn, DNS_TYPE_AAAA, weft_address_format(&peer->ip6, text));
+		if (peer->has_v6_capability)
+			f->record_aaaa = pack_record(fqdn, DNS_TYPE_AAAA,
+						     weft_address_format(&peer->ip6, text));
 		pack_rule_parts(f, 1, &peer->ip6);
 	} else {
 		f->remote6 = g_byte_array_ref(f->remote4);

@@ -36,6 +36,8 @@ void mgmt_fragments_unref(struct mgmt_fragments *f); /* NULL is allowed */
 /* "<label>.<domain>"; free with g_free(). */
 char *mgmt_peer_fqdn(const MgmtAccount *account, const struct mgmt_peer *peer);
 
-/* A peer's IPv6 address counts only while the peer can use it and the account and one of the peer's
- * groups allow it. */
+/* Whether a peer's IPv6 address counts: the account and one of its groups allow it. */
+bool mgmt_peer_has_v6(const MgmtAccount *account, const struct mgmt_peer *peer);
+
+/* And the peer can use it: then it sees others' addresses and has a name for its own. */
 bool mgmt_peer_uses_v6(const MgmtAccount *account, const struct mgmt_peer *peer);

@@ -233,15 +233,6 @@ append_rules(GByteArray *out,
 }
 
 static void
-append_ssh_auth(GByteArray *out)
-{
-	g_autoptr(GByteArray) auth = g_byte_array_new();
-
-	mgmt_pack_text(auth, 1, "sub");
-	mgmt_pack_message(out, 13, auth);
-}
-
-static void
 build_map(MgmtNetmap *n, const struct mgmt_view *view, const struct mgmt_peer *peer)
 {
 	GByteArray *map = n->map;
@@ -261,7 +252,7 @@ build_map(MgmtNetmap *n, const struct mgmt_view *view, const struct mgmt_peer *p
 			     peer->has_source_prefixes);
 	mgmt_pack_uint(map, 9, view->rules->len == 0);
 	mgmt_pack_uint(map, 11, 1);
-	append_ssh_auth(map);
+	mgmt_view_pack_ssh_auth(view, 13, map);
 }
 
 /* SSO peers: when the login ends; setup-key peers: explicitly never (protocol.md 10.2). */

@@ -30,13 +30,18 @@ add_spec(GArray *specs, int kind, uint16_t start, uint16_t end)
 	g_array_append_val(specs, s);
 }
 
+/* Whether the rule itself names the port, whatever this client can be told of it. */
 static bool
-covers(const GArray *specs, uint16_t port)
+covers(const struct mgmt_rule *rule, uint16_t port)
 {
-	for (guint i = 0; i < specs->len; i++) {
-		const struct port_spec *s = &g_array_index(specs, struct port_spec, i);
+	for (guint i = 0; i < rule->ports->len; i++)
+		if (g_array_index(rule->ports, uint16_t, i) == port)
+			return true;
+	for (guint i = 0; i < rule->port_ranges->len; i++) {
+		struct mgmt_port_range r =
+			g_array_index(rule->port_ranges, struct mgmt_port_range, i);
 
-		if (s->kind != PORT_ANY && s->start <= port && port <= s->end)
+		if (r.start <= port && port <= r.end)
 			return true;
 	}
 	return false;
@@ -64,6 +69,7 @@ expand_ports(const struct mgmt_rule *rule, const struct mgmt_peer *receiver)
 	bool native = ssh || (rule->protocol == MGMT_PROTOCOL_TCP && receiver->ssh_enabled &&
 			      receiver->meta.server_ssh_allowed &&
 			      mgmt_version_at_least(receiver->meta.version, 0, 60, 0));
+	bool native_too = false;
 
 	for (guint i = 0; i < rule->ports->len; i++) {
 		uint16_t port = g_array_index(rule->ports, uint16_t, i);
@@ -78,8 +84,9 @@ expand_ports(const struct mgmt_rule *rule, const struct mgmt_peer *receiver)
 			add_spec(specs, PORT_ONE, PORT_SSH, PORT_SSH);
 		else
 			add_spec(specs, PORT_ANY, 0, 0);
+		native_too = ssh;
 	}
-	if (native && covers(specs, PORT_SSH) && !covers(specs, PORT_NATIVE_SSH))
+	if (native_too || (native && covers(rule, PORT_SSH) && !covers(rule, PORT_NATIVE_SSH)))
 		add_spec(specs, PORT_ONE, PORT_NATIVE_SSH, PORT_NATIVE_SSH);
 	return specs;
 }
@@ -155,7 +162,10 @@ add_direction(struct mgmt_view *view,
 {
 	struct mgmt_view_rule *out;
 
-	if (mgmt_bitset_is_empty(peers)) {
+	/* Without a port entry that this client understands there is nothing to say; an entry in
+	 * the list would make a map without rules look as if it had some, which clients read as
+	 * "allow everything". */
+	if (mgmt_bitset_is_empty(peers) || specs->len == 0) {
 		mgmt_bitset_clear(peers);
 		return;
 	}
@@ -179,6 +189,17 @@ reads_out_rules(const struct mgmt_peer *receiver)
 	return !receiver->has_deltas && !mgmt_version_at_least(receiver->meta.version, 0, 60, 0);
 }
 
+/* Rules that mean SSH without saying so: all, or tcp with one of SSH's ports. */
+static bool
+is_legacy_ssh(const struct mgmt_rule *rule)
+{
+	if (rule->protocol == MGMT_PROTOCOL_ALL)
+		return true;
+	if (rule->protocol != MGMT_PROTOCOL_TCP)
+		return false;
+	return covers(rule, PORT_SSH) || covers(rule, PORT_NATIVE_SSH);
+}
+
 static void
 add_rule(struct mgmt_view *view, const struct mgmt_compiled_rule *r, const struct mgmt_peer *peer)
 {
@@ -188,6 +209,9 @@ add_rule(struct mgmt_view *view, const struct mgmt_compiled_rule *r, const struc
 	struct mgmt_bitset out = { 0 };
 	g_autoptr(GArray) specs = expand_ports(r->rule, peer);
 
+	if (in_d && (r->rule->protocol == MGMT_PROTOCOL_NETBIRD_SSH ||
+		     (peer->ssh_enabled && is_legacy_ssh(r->rule))))
+		view->ssh_any_user = true;
 	if (in_d)
 		mgmt_bitset_or(&in, &r->sources);
 	if (in_s && r->rule->bidirectional)
@@ -257,7 +281,8 @@ hash_view(struct mgmt_view *view, uint64_t seed)
 {
 	view->hash[0] = view->hash[1] = seed;
 	hash_in(view, mgmt_pack_hash(view->peer_config->data, view->peer_config->len, seed));
-	hash_in(view, view->forwarder_port | (uint64_t) view->v6 << 32);
+	hash_in(view, view->forwarder_port | (uint64_t) view->v6 << 32 |
+			      (uint64_t) view->ssh_any_user << 33);
 	hash_in(view, view->self == NULL ? 0 : view->self->stamp);
 	for (guint i = 0; i < view->peers->len; i++) {
 		const struct mgmt_fragments *f = g_ptr_array_index(view->peers, i);
@@ -339,4 +364,20 @@ mgmt_view_peer_count(const struct mgmt_view *view, bool offline)
 		    mgmt_bitset_has(&view->offline, i) == offline)
 			n++;
 	return n;
+}
+
+/* Users come with single sign-on: until then "everybody" is an empty list. */
+void
+mgmt_view_pack_ssh_auth(const struct mgmt_view *view, unsigned field, GByteArray *out)
+{
+	g_autoptr(GByteArray) auth = g_byte_array_new();
+	g_autoptr(GByteArray) entry = g_byte_array_new();
+
+	mgmt_pack_text(auth, 1, "sub");
+	if (view->ssh_any_user) {
+		mgmt_pack_text(entry, 1, "*");
+		mgmt_pack_empty(entry, 2);
+		mgmt_pack_message(auth, 3, entry);
+	}
+	mgmt_pack_message(out, field, auth);
 }

@@ -25,7 +25,8 @@ struct mgmt_view {
 	struct mgmt_fragments *self; /* its DNS records; NULL when DNS is off */
 	uint32_t forwarder_port;
 	bool v6;
-	uint64_t hash[2]; /* of all the above */
+	bool ssh_any_user; /* SSH is open to every local user name (management.md 8) */
+	uint64_t hash[2];  /* of all the above */
 };
 
 struct mgmt_view_source {
@@ -43,4 +44,6 @@ void mgmt_view_free(struct mgmt_view *view); /* NULL is allowed */
 bool mgmt_view_equal(const struct mgmt_view *a, const struct mgmt_view *b);
 /* One port for the whole account (management.md 12). */
 uint32_t mgmt_view_forwarder_port(const MgmtAccount *account);
+/* Appends the packed SSHAuth as field @field. */
+void mgmt_view_pack_ssh_auth(const struct mgmt_view *view, unsigned field, GByteArray *out);
 unsigned mgmt_view_peer_count(const struct mgmt_view *view, bool offline);
