@@ -78,7 +78,7 @@ on_stopped(void *user)
 	printf("stopped\n");
 	fflush(stdout);
 	/* With inline delivery this is a queue's thread. */
-	g_main_context_invoke(NULL, quit_loop, d->loop);
+	g_idle_add(quit_loop, d->loop);
 }
 
 static gboolean
