@@ -143,7 +143,7 @@ class Overlay:
     def __init__(self, lab, peers=12):
         self.lab = lab
         self.here, self.peer = lab.public_host('here'), lab.public_host('peer')
-        lab_module._veth(self.here, 'weft0', self.peer, 'weft0')
+        self._join()
         self.sources4 = [f'100.64.0.{i}' for i in range(2, 2 + peers)]
         self.sources6 = [f'fd00::{i:x}' for i in range(2, 2 + peers)]
         self.here.ip('link set weft0 up', f'addr add {self.HERE4}/16 dev weft0',
@@ -153,6 +153,9 @@ class Overlay:
                      *(f'addr add {a}/64 dev weft0 nodad' for a in self.sources6))
         self._know_neighbours()
         self._serve(self.here, ['0.0.0.0', '::'])
+
+    def _join(self):
+        lab_module._veth(self.here, 'weft0', self.peer, 'weft0')
 
     def _know_neighbours(self):
         """A WireGuard link has no neighbour discovery, which a filter would have to let pass."""
@@ -179,6 +182,30 @@ class Overlay:
 
     def in_flow(self, kind, source, port=0):
         return kind, source, self.HERE6 if ':' in source else self.HERE4, port
+
+
+class WireGuardOverlay(Overlay):
+    """The same over the kernel's WireGuard, each host behind its own public address."""
+
+    def _join(self):
+        pairs = [self._key_pair() for _ in range(2)]
+        hosts = [self.here, self.peer]
+        for number, host in enumerate(hosts):
+            other = 1 - number
+            host.ip('link add weft0 type wireguard')
+            host.run(['wg', 'set', 'weft0', 'private-key', '/dev/stdin', 'listen-port', '51820',
+                      'peer', pairs[other][1], 'allowed-ips', '100.64.0.0/16,fd00::/64', 'endpoint',
+                      f'{hosts[other].addr4}:51820'], input=pairs[number][0])
+
+    def _know_neighbours(self):
+        """There are none."""
+
+    @staticmethod
+    def _key_pair():
+        private = subprocess.run(['wg', 'genkey'], capture_output=True, text=True, check=True).stdout
+        public = subprocess.run(['wg', 'pubkey'], input=private, capture_output=True, text=True,
+                                check=True).stdout
+        return private.strip(), public.strip()
 
 
 PROTOCOLS = {'tcp': 6, 'udp': 17}
