@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Login: registration and every later start of an agent (protocol.md 2.2 to 2.4). */
 #include "base/env.h"
+#include "base/glib/log.h"
 #include "mgmtd/netmap/pack.h"
 #include "mgmtd/service/internal.h"
 #include "mgmtd/service/meta.h"
@@ -58,7 +59,13 @@ on_outcome(void *user, const void *object, const GError *error)
 			       g_error_matches(error, MGMT_ERROR, MGMT_ERROR_PRECONDITION);
 
 		count(l->service, refused ? MGMT_LOGIN_REFUSED : MGMT_LOGIN_FAILED);
-		mgmt_service_fail(l->call, error);
+		if (mgmt_service_code(error) == WEFT_RPC_INTERNAL) {
+			/* Strangers learn nothing about the inside. */
+			weft_log_limited(WEFT_LOG_ERROR, NULL, "login: %s", error->message);
+			weft_rpc_call_finish(l->call, WEFT_RPC_INTERNAL, "internal error");
+		} else {
+			mgmt_service_fail(l->call, error);
+		}
 	} else if (object == NULL) {
 		count(l->service, MGMT_LOGIN_FAILED);
 		weft_rpc_call_finish(l->call, WEFT_RPC_PERMISSION_DENIED, "peer is not registered");

@@ -117,7 +117,7 @@ mgmt_ssh_key_from_bytes(const void *data, size_t len)
 
 	while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r'))
 		len--;
-	if (len > SSH_KEY_MAX)
+	if (len == 0 || len > SSH_KEY_MAX)
 		return g_strdup("");
 	for (size_t i = 0; i < len; i++)
 		if (text[i] < 0x20 || text[i] > 0x7e)
