@@ -7,18 +7,11 @@
 
 #include "relayd/worker.h"
 
-/* Makes the worker's part of the service (its slot, its tick, its hook). Called by
- * relay_worker_new() before any socket is accepted; false without memory. */
-bool relay_ws_init(RelayWorker *w);
+/* init() makes the worker's part of the service (its slot, its tick, its hook) before any socket
+ * is accepted, clear() closes all its connections, accept() takes a connection over from a
+ * listener of RELAY_SERVICE_RELAY, list() fills command->peers. */
+extern const struct relay_service_ops relay_ws_ops;
 
-/* Closes all its connections; called by relay_worker_free(). */
-void relay_ws_clear(RelayWorker *w);
-
-/* A connection was accepted on a listener of RELAY_SERVICE_RELAY; takes @fd over. */
-void relay_ws_accept(RelayWorker *w, int fd, const struct relay_flow *flow);
-
-/* No new connections; the present ones are told to go (type 4) within @seconds. */
+/* No new connections; the present ones are told to go (type 4) within @seconds. On the worker's
+ * thread. */
 void relay_ws_drain(RelayWorker *w, unsigned seconds);
-
-/* Fills command->peers (RELAY_COMMAND_RELAY_LIST). */
-void relay_ws_list(RelayWorker *w, struct relay_command *command);

@@ -45,6 +45,7 @@ struct relay_reservation {
 #define RELAY_QUOTA_PROBES 16
 
 struct relay_shared {
+	int64_t start_us; /* second 1 of all workers' clocks: nonces are good at any of them */
 	uint8_t nonce_key[32];
 	uint64_t hash_seed[2];
 	_Atomic uint32_t allocations; /* of all workers */

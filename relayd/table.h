@@ -58,11 +58,12 @@ struct relay_alloc {
 	uint64_t user;                            /* keyed hash of the user name: 441, quota */
 	uint8_t key[32];                          /* long-term key of its credentials */
 	uint8_t key_len;
-	uint8_t sha256;         /* answers are signed with SHA-256 */
-	uint16_t reserved_port; /* token was given out with it: not freed twice */
-	uint32_t tokens;        /* bandwidth limit: bytes that may pass */
-	uint32_t tokens_ms;     /* when they were counted, worker's clock in ms */
-	uint32_t lifetime_s;    /* as granted last */
+	uint8_t address[RELAY_FAMILIES]; /* indices of the relay addresses */
+	uint16_t timer_slot;
+	uint8_t sha256;      /* answers are signed with SHA-256 */
+	uint32_t tokens;     /* bandwidth limit: bytes that may pass */
+	uint32_t tokens_ms;  /* when they were counted, worker's clock in ms */
+	uint32_t lifetime_s; /* as granted last */
 	uint64_t to_peer_bytes, to_client_bytes;
 	char name[24]; /* user name, cut: for people */
 	struct relay_permission permissions[RELAY_PERMISSIONS_INLINE];
@@ -90,7 +91,7 @@ struct relay_tables {
 	uint32_t now;                     /* seconds */
 	uint32_t wheel_at;                /* second up to which the wheel has turned */
 	uint32_t wheel[RELAY_WHEEL_SLOTS];
-	/* buckets, allocations, extension blocks follow; see table.c */
+	/* Buckets, allocations, extension blocks follow; see table.c */
 };
 
 /* Bytes for tables of @size allocations. */
@@ -139,6 +140,12 @@ enum relay_bind relay_channel_bind(struct relay_tables *t,
 				   uint32_t index,
 				   uint16_t number,
 				   const struct relay_end *peer);
+
+/* Live ones of an allocation, for people. */
+void relay_alloc_count(const struct relay_tables *t,
+		       uint32_t index,
+		       uint32_t *ret_permissions,
+		       uint32_t *ret_channels);
 
 /* Where a packet goes: what the data path needs to know, and all that it needs. */
 struct relay_hop {

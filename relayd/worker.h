@@ -17,6 +17,7 @@
 
 struct relay_settings;
 struct relay_shared;
+struct relay_command;
 struct weft_env;
 
 typedef struct relay_worker RelayWorker;
@@ -33,6 +34,15 @@ struct relay_listen {
 	int inherited_fd;           /* socket activation: worker 0 takes it; -1 without */
 };
 
+/* The relay protocol as a worker sees it (relay_ws.h has the one over WebSocket). */
+struct relay_service_ops {
+	bool (*init)(RelayWorker *w);
+	void (*clear)(RelayWorker *w);
+	/* Takes @fd over. */
+	void (*accept)(RelayWorker *w, int fd, const struct relay_flow *flow);
+	void (*list)(RelayWorker *w, struct relay_command *command);
+};
+
 struct relay_worker_config {
 	const struct weft_env *env;
 	struct relay_shared *shared;           /* outlives all workers */
@@ -43,7 +53,8 @@ struct relay_worker_config {
 	unsigned index, count;    /* which of how many */
 	RelayWorker *const *all;  /* the others, for messages between workers; filled by the
 				     control thread before any is started */
-	bool no_gro, no_gso;      /* for tests and benchmarks */
+	const struct relay_service_ops *relay; /* NULL without listeners of that service */
+	bool no_gro, no_gso;                   /* for tests and benchmarks */
 };
 
 /* Opens the sockets. NULL with a sentence in @why. Nothing runs yet. */
