@@ -5,6 +5,7 @@
 #include <glib.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "netlink/diff.h"
 #include "netlink/sock.h"
@@ -19,9 +20,7 @@
 G_GNUC_WARN_UNUSED_RESULT bool weft_nl_apply(
 	WeftNlSocket *rt, WeftNlWg *wg, const WeftNlOps *ops, GPtrArray *problems, GError **error);
 
-/* Takes down what is ours of a link, in the opposite order: rules and routes by their mark in all
- * tables, then the link with everything on it. Nothing there is a success. */
-G_GNUC_WARN_UNUSED_RESULT bool weft_nl_teardown(WeftNlSocket *rt,
-						WeftNlWg *wg,
-						const char *name,
-						GError **error);
+/* Takes down what is ours of a link, in the opposite order: rules and routes of that protocol in
+ * all tables, then the link with everything on it. Nothing there is a success. */
+G_GNUC_WARN_UNUSED_RESULT bool weft_nl_teardown(
+	WeftNlSocket *rt, WeftNlWg *wg, const char *name, uint8_t protocol, GError **error);

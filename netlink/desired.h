@@ -14,9 +14,9 @@
 #include "netlink/sock.h"
 #include "netlink/wg.h"
 
-/* What is ours: the link by its mark, routes and rules by WEFT_NL_PROTOCOL, addresses by the same
- * number on our link. Kernels before 5.18 do not store it for addresses; there an address that is
- * no longer wanted goes only if it is listed in @former_addrs. Everything else is foreign. */
+/* What is ours: the link by its mark, routes and rules by their protocol number, addresses by the
+ * same number on our link. Kernels before 5.18 do not store it for addresses; there an address that
+ * is no longer wanted goes only if it is listed in @former_addrs. Everything else is foreign. */
 struct weft_nl_state {
 	/* Desired: mtu (0: keep). Dumped: the link as found, ifindex 0 if there is none. */
 	struct weft_nl_link link;
@@ -25,6 +25,7 @@ struct weft_nl_state {
 	GArray *routes;       /* struct weft_nl_route; dumped: ours, and all of private tables */
 	GArray *rules;        /* struct weft_nl_rule; dumped: all */
 	GArray *former_addrs; /* struct weft_nl_addr; desired only: wanted in earlier states */
+	uint8_t protocol;     /* marks what is ours; WEFT_NL_PROTOCOL unless set before adding */
 	bool normalised;
 };
 

@@ -146,7 +146,8 @@ weft_nl_addr_add(WeftNlSocket *rt, const struct weft_nl_addr *addr, GError **err
 	a = lib_ifaddr(addr);
 	rtnl_addr_set_flags(a, IFA_F_NODAD);
 	weft_nl_lib_check(rtnl_addr_build_add_request(a, NLM_F_CREATE | NLM_F_EXCL, &msg));
-	weft_nl_lib_check(nla_put_u8(msg, ATTR_PROTO, WEFT_NL_PROTOCOL));
+	weft_nl_lib_check(nla_put_u8(msg, ATTR_PROTO,
+				     addr->protocol != 0 ? addr->protocol : WEFT_NL_PROTOCOL));
 	return weft_nl_rtnl_send(rt, msg, error) || failed(addr, "add", error);
 }
 

@@ -11,7 +11,8 @@
 
 struct nlmsghdr;
 
-/* The number that marks addresses (kernel 5.18 and later), routes and rules as ours: 'W'. */
+/* The number that marks addresses (kernel 5.18 and later), routes and rules as ours: 'W'. A second
+ * instance on one host takes another. Where an object's protocol is 0, this one is written. */
 #define WEFT_NL_PROTOCOL 87
 
 struct weft_nl_addr {

@@ -22,6 +22,18 @@ weft_nl_route_compare_key(const struct weft_nl_route *a, const struct weft_nl_ro
 	return c != 0 ? c : COMPARE(a->metric, b->metric);
 }
 
+bool
+weft_nl_route_equal(const struct weft_nl_route *a, const struct weft_nl_route *b)
+{
+	/* The kernel shows unreachable routes of IPv6 as leading into the loopback link. */
+	bool hop = a->type == RTN_UNICAST;
+
+	return weft_nl_route_compare_key(a, b) == 0 && a->type == b->type && a->mtu == b->mtu &&
+	       a->advmss == b->advmss && !a->multipath && !b->multipath &&
+	       weft_address_equal(&a->src, &b->src) &&
+	       (!hop || (a->ifindex == b->ifindex && weft_address_equal(&a->gateway, &b->gateway)));
+}
+
 /* --- dumps */
 
 static bool
@@ -280,7 +292,7 @@ lib_route(const struct weft_nl_route *r)
 	weft_nl_lib_check(rtnl_route_set_type(route, r->type));
 	rtnl_route_set_table(route, r->table);
 	rtnl_route_set_scope(route, route_scope(r));
-	rtnl_route_set_protocol(route, WEFT_NL_PROTOCOL);
+	rtnl_route_set_protocol(route, r->protocol != 0 ? r->protocol : WEFT_NL_PROTOCOL);
 	rtnl_route_set_priority(route, r->metric);
 	if (r->src.family != WEFT_FAMILY_NONE) {
 		g_autoptr(WeftNlLibAddr) src = weft_nl_lib_addr(&r->src);

@@ -35,6 +35,9 @@ struct weft_nl_route {
 /* What makes two routes the same object to the kernel: table, destination, metric. */
 int weft_nl_route_compare_key(const struct weft_nl_route *a, const struct weft_nl_route *b);
 
+/* The same in everything that a desired state can say; ifindex is compared as it stands. */
+bool weft_nl_route_equal(const struct weft_nl_route *a, const struct weft_nl_route *b);
+
 /* 0 and false mean "any". The kernel filters. */
 struct weft_nl_route_filter {
 	uint8_t family; /* enum weft_family */

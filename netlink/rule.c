@@ -168,7 +168,8 @@ lib_rule(const struct weft_nl_rule *rule)
 	rtnl_rule_set_prio(r, rule->priority);
 	rtnl_rule_set_table(r, rule->table);
 	rtnl_rule_set_action(r, FR_ACT_TO_TBL);
-	weft_nl_lib_check(rtnl_rule_set_protocol(r, WEFT_NL_PROTOCOL));
+	weft_nl_lib_check(
+		rtnl_rule_set_protocol(r, rule->protocol != 0 ? rule->protocol : WEFT_NL_PROTOCOL));
 	if (rule->fwmask != 0) {
 		rtnl_rule_set_mark(r, rule->fwmark);
 		rtnl_rule_set_mask(r, rule->fwmask);

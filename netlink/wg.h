@@ -80,6 +80,11 @@ const struct weft_nl_wg_peer *weft_nl_wg_device_find(const struct weft_nl_wg_dev
  * allowed ip that two peers claim (the later peer wins). A dump is normalised already. */
 void weft_nl_wg_device_normalise(struct weft_nl_wg_device *dev, GPtrArray *problems);
 
+/* For implementations: the sorting alone. */
+void weft_nl_wg_device_sort(struct weft_nl_wg_device *dev);
+/* Neither private key nor peers: nobody has configured it yet. */
+bool weft_nl_wg_device_is_blank(const struct weft_nl_wg_device *dev);
+
 /* One change of a peer. */
 enum weft_nl_wg_change_flag {
 	WEFT_NL_WG_CHANGE_REMOVE = 1U << 0,          /* alone */
