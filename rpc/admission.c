@@ -3,32 +3,29 @@
 
 #include "base/address.h"
 #include "base/env.h"
+#include "base/ratelimit.h"
 #include "rpc/server.h"
 
 #include <glib.h>
+#include <limits.h>
 #include <pthread.h>
 #include <string.h>
 
-/* Beyond so many addresses, those without anything to remember are looked for. */
-#define SWEEP_FROM 1024
+/* Addresses whose rate is remembered (base/ratelimit.h says what happens beyond). 64 KiB. */
+#define RATE_SOURCES 4096
 
-/* A token in the bucket's unit. */
-#define TOKEN 1000000
-
+/* One address that has calls. */
 struct weft_rpc_admission {
 	struct weft_address addr; /* IPv6: of the /64 */
 	unsigned live;
-	int64_t tokens; /* in millionths */
-	int64_t filled_us;
 };
 
 struct weft_rpc_admissions {
 	const struct weft_env *env;
 	pthread_mutex_t lock;
 	GHashTable *by_address;
-	uint64_t seed; /* addresses are chosen by strangers */
-	unsigned sweep_at;
 	unsigned max_calls, max_per_address, rate, burst;
+	WeftRatelimit *limit; /* NULL without a rate */
 };
 
 static guint
@@ -57,7 +54,6 @@ weft_rpc_admissions_new(const struct weft_rpc_server_config *config, const struc
 	a->env = env;
 	pthread_mutex_init(&a->lock, NULL);
 	a->by_address = g_hash_table_new_full(hash, equal, NULL, g_free);
-	a->sweep_at = SWEEP_FROM;
 	weft_rpc_admissions_set(a, config);
 	return a;
 }
@@ -68,18 +64,37 @@ weft_rpc_admissions_free(struct weft_rpc_admissions *a)
 	if (a == NULL)
 		return;
 	g_hash_table_unref(a->by_address);
+	weft_ratelimit_free(a->limit);
 	pthread_mutex_destroy(&a->lock);
 	g_free(a);
+}
+
+static void
+set_rate(struct weft_rpc_admissions *a, unsigned rate, unsigned burst)
+{
+	const struct weft_ratelimit_config config = {
+		.per_s = rate,
+		.burst = burst,
+		.sources = RATE_SOURCES,
+	};
+
+	if (rate == a->rate && burst == a->burst)
+		return;
+	a->rate = rate;
+	a->burst = burst;
+	weft_ratelimit_free(a->limit);
+	a->limit = rate > 0 ? weft_ratelimit_new(&config, a->env) : NULL;
 }
 
 void
 weft_rpc_admissions_set(struct weft_rpc_admissions *a, const struct weft_rpc_server_config *config)
 {
+	unsigned rate = MIN(config->calls_per_second, (unsigned) INT_MAX);
+
 	pthread_mutex_lock(&a->lock);
 	a->max_calls = config->max_calls;
 	a->max_per_address = config->max_calls_per_address;
-	a->rate = config->calls_per_second;
-	a->burst = config->calls_burst != 0 ? config->calls_burst : 2 * config->calls_per_second;
+	set_rate(a, rate, config->calls_burst != 0 ? config->calls_burst : 2 * rate);
 	pthread_mutex_unlock(&a->lock);
 }
 
@@ -89,7 +104,7 @@ weft_rpc_admissions_wanted(struct weft_rpc_admissions *a)
 	bool wanted;
 
 	pthread_mutex_lock(&a->lock);
-	wanted = a->max_per_address > 0 || a->rate > 0;
+	wanted = a->max_per_address > 0 || a->limit != NULL;
 	pthread_mutex_unlock(&a->lock);
 	return wanted;
 }
@@ -111,66 +126,27 @@ weft_rpc_admissions_total(struct weft_rpc_admissions *a, uint64_t live)
 	return refused;
 }
 
-static void
-fill(const struct weft_rpc_admissions *a, struct weft_rpc_admission *one, int64_t now_us)
-{
-	int64_t full = (int64_t) a->burst * TOKEN;
-	int64_t elapsed = MAX(now_us - one->filled_us, 0);
-
-	if (a->rate == 0 || elapsed > full / a->rate)
-		one->tokens = full;
-	else
-		one->tokens = MIN(one->tokens + elapsed * a->rate, full);
-	one->filled_us = now_us;
-}
-
-static gboolean
-is_forgettable(gpointer key, gpointer value, gpointer user)
-{
-	struct weft_rpc_admissions *a = user;
-	struct weft_rpc_admission *one = value;
-
-	if (one->live > 0)
-		return FALSE;
-	fill(a, one, weft_env_now_us(a->env));
-	return one->tokens >= (int64_t) a->burst * TOKEN;
-}
-
-static struct weft_rpc_admission *
-lookup(struct weft_rpc_admissions *a, const struct weft_endpoint *peer)
+static struct weft_address
+key_of(const struct weft_endpoint *peer)
 {
 	struct weft_address key = peer->addr;
-	struct weft_rpc_admission *one;
 
 	/* Whoever has one IPv6 address has its /64. */
 	if (key.family == WEFT_FAMILY_IPV6)
 		memset(key.b + 8, 0, 8);
-	one = g_hash_table_lookup(a->by_address, &key);
-	if (one != NULL)
-		return one;
-	if (g_hash_table_size(a->by_address) >= a->sweep_at) {
-		g_hash_table_foreach_remove(a->by_address, is_forgettable, a);
-		a->sweep_at = MAX(2 * g_hash_table_size(a->by_address), SWEEP_FROM);
-	}
-	one = g_new0(struct weft_rpc_admission, 1);
-	one->addr = key;
-	one->tokens = (int64_t) a->burst * TOKEN;
-	one->filled_us = weft_env_now_us(a->env);
-	g_hash_table_insert(a->by_address, &one->addr, one);
-	return one;
+	return key;
 }
 
 static const char *
-judge(const struct weft_rpc_admissions *a, struct weft_rpc_admission *one)
+judge(const struct weft_rpc_admissions *a,
+      const struct weft_rpc_admission *one,
+      const struct weft_endpoint *peer)
 {
-	if (a->max_per_address > 0 && one->live >= a->max_per_address)
+	if (a->max_per_address > 0 && one != NULL && one->live >= a->max_per_address)
 		return "too many calls from this address";
-	if (a->rate == 0)
-		return NULL;
-	fill(a, one, weft_env_now_us(a->env));
-	if (one->tokens < TOKEN)
+	if (a->limit != NULL &&
+	    !weft_ratelimit_take(a->limit, &peer->addr, 1, weft_env_now_us(a->env)))
 		return "calls from this address come too fast";
-	one->tokens -= TOKEN;
 	return NULL;
 }
 
@@ -180,18 +156,24 @@ weft_rpc_admissions_enter(struct weft_rpc_admissions *a,
 			  uint64_t live,
 			  const char **ret_refused)
 {
-	struct weft_rpc_admission *one = NULL;
+	struct weft_address key = key_of(peer);
+	struct weft_rpc_admission *one;
 
 	pthread_mutex_lock(&a->lock);
+	one = g_hash_table_lookup(a->by_address, &key);
 	*ret_refused = total(a, live);
-	if (*ret_refused == NULL) {
-		one = lookup(a, peer);
-		*ret_refused = judge(a, one);
-	}
 	if (*ret_refused == NULL)
-		one->live++;
-	else
+		*ret_refused = judge(a, one, peer);
+	if (*ret_refused != NULL) {
 		one = NULL;
+	} else if (one == NULL) {
+		one = g_new0(struct weft_rpc_admission, 1);
+		one->addr = key;
+		one->live = 1;
+		g_hash_table_insert(a->by_address, &one->addr, one);
+	} else {
+		one->live++;
+	}
 	pthread_mutex_unlock(&a->lock);
 	return one;
 }
@@ -202,8 +184,7 @@ weft_rpc_admissions_leave(struct weft_rpc_admissions *a, struct weft_rpc_admissi
 	if (one == NULL)
 		return;
 	pthread_mutex_lock(&a->lock);
-	one->live--;
-	if (one->live == 0 && a->rate == 0)
+	if (--one->live == 0)
 		g_hash_table_remove(a->by_address, &one->addr);
 	pthread_mutex_unlock(&a->lock);
 }

@@ -32,5 +32,5 @@ struct weft_rpc_admission *weft_rpc_admissions_enter(struct weft_rpc_admissions 
 						     const char **ret_refused);
 void weft_rpc_admissions_leave(struct weft_rpc_admissions *a, struct weft_rpc_admission *one);
 
-/* Addresses that are remembered. */
+/* Addresses that have calls. */
 unsigned weft_rpc_admissions_size(struct weft_rpc_admissions *a);

@@ -136,6 +136,14 @@ void weft_metrics_out_family(WeftMetricsOut *out,
 /* One sample of the last family. @labels: name, value, name, value, ..., NULL; or NULL. */
 void weft_metrics_out_sample(WeftMetricsOut *out, const char *const *labels, double value);
 
+/* The same for the parts of a histogram, whose names end in "_bucket" (with the label le), "_sum"
+ * and
+ * "_count". */
+void weft_metrics_out_line(WeftMetricsOut *out,
+			   const char *suffix,
+			   const char *const *labels,
+			   double value);
+
 /* weft_<daemon>_build_info{version} and the customary process_* families. @daemon: "signald". */
 void weft_metrics_add_process(WeftMetrics *metrics, const char *daemon);
 

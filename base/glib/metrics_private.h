@@ -12,9 +12,3 @@ struct weft_metrics_out {
 
 /* The shortest text that reads back as @value; NaN, +Inf, -Inf. */
 void weft_metrics_format_number(char out[G_ASCII_DTOSTR_BUF_SIZE], double value);
-
-/* One line "name<suffix>{labels} value". */
-void weft_metrics_out_line(WeftMetricsOut *out,
-			   const char *suffix,
-			   const char *const *labels,
-			   double value);
