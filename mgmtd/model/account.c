@@ -152,6 +152,14 @@ mgmt_account_remove_peer(MgmtAccount *a, struct mgmt_peer *peer, struct mgmt_bit
 	mgmt_peer_free(peer);
 }
 
+/* A login brings a peer back that the others have as offline, even before it was marked expired. */
+static bool
+login_is_renewed(const struct mgmt_peer *a, const struct mgmt_peer *b)
+{
+	return b->user_id[0] != '\0' && b->login_expiration_enabled &&
+	       a->last_login_us != b->last_login_us;
+}
+
 /* Fields that other peers see in their maps. */
 static bool
 others_see_a_change(const struct mgmt_peer *a, const struct mgmt_peer *b)
@@ -161,7 +169,7 @@ others_see_a_change(const struct mgmt_peer *a, const struct mgmt_peer *b)
 	       strcmp(a->ssh_key, b->ssh_key) != 0 ||
 	       strcmp(a->meta.version, b->meta.version) != 0 ||
 	       a->approval_required != b->approval_required ||
-	       a->login_expired != b->login_expired ||
+	       a->login_expired != b->login_expired || login_is_renewed(a, b) ||
 	       a->login_expiration_enabled != b->login_expiration_enabled ||
 	       a->has_v6_capability != b->has_v6_capability;
 }

@@ -171,18 +171,29 @@ mgmt_rules_peer_removed(MgmtAccount *a, const struct mgmt_peer *peer)
 		g_clear_pointer(&g_ptr_array_index(a->index->rules_of, peer->index), list_free);
 }
 
+/* Adds the peers whose maps a rule shapes. One with an empty side connects nobody; but an SSH rule
+ * also switches the server of its destinations on. */
+static void
+add_sides(const struct mgmt_rule_entry *e, struct mgmt_bitset *ret)
+{
+	const struct mgmt_compiled_rule *c = &e->compiled;
+	bool connects =
+		!mgmt_bitset_is_empty(&c->sources) && !mgmt_bitset_is_empty(&c->destinations);
+
+	if (connects)
+		mgmt_bitset_or(ret, &c->sources);
+	if (connects || c->rule->protocol == MGMT_PROTOCOL_NETBIRD_SSH)
+		mgmt_bitset_or(ret, &c->destinations);
+}
+
 void
 mgmt_rules_policy_peers(MgmtAccount *a, const struct mgmt_policy *policy, struct mgmt_bitset *ret)
 {
 	for (guint i = 0; i < a->index->entries->len; i++) {
 		const struct mgmt_rule_entry *e = g_ptr_array_index(a->index->entries, i);
 
-		/* A rule with an empty side connects nobody. */
-		if (e->compiled.policy != policy || mgmt_bitset_is_empty(&e->compiled.sources) ||
-		    mgmt_bitset_is_empty(&e->compiled.destinations))
-			continue;
-		mgmt_bitset_or(ret, &e->compiled.sources);
-		mgmt_bitset_or(ret, &e->compiled.destinations);
+		if (e->compiled.policy == policy)
+			add_sides(e, ret);
 	}
 }
 
@@ -192,14 +203,9 @@ mgmt_rules_group_peers(MgmtAccount *a, const struct mgmt_group *group, struct mg
 	for (guint i = 0; i < a->index->entries->len; i++) {
 		const struct mgmt_rule_entry *e = g_ptr_array_index(a->index->entries, i);
 
-		if (!mgmt_bitset_has(&e->source_groups, group->index) &&
-		    !mgmt_bitset_has(&e->destination_groups, group->index))
-			continue;
-		if (mgmt_bitset_is_empty(&e->compiled.sources) ||
-		    mgmt_bitset_is_empty(&e->compiled.destinations))
-			continue;
-		mgmt_bitset_or(ret, &e->compiled.sources);
-		mgmt_bitset_or(ret, &e->compiled.destinations);
+		if (mgmt_bitset_has(&e->source_groups, group->index) ||
+		    mgmt_bitset_has(&e->destination_groups, group->index))
+			add_sides(e, ret);
 	}
 }
 

@@ -30,6 +30,7 @@ struct mgmt_netmap {
 struct mgmt_netmap_state {
 	struct mgmt_view *view; /* NULL: nothing sent yet */
 	uint64_t serial;
+	int64_t session_us; /* session_end_us() as sent */
 };
 
 static void
@@ -255,16 +256,24 @@ build_map(MgmtNetmap *n, const struct mgmt_view *view, const struct mgmt_peer *p
 	mgmt_view_pack_ssh_auth(view, 13, map);
 }
 
+/* When the login of a peer ends, 0 = never. */
+static int64_t
+session_end_us(const MgmtAccount *a, const struct mgmt_peer *peer)
+{
+	if (peer->user_id[0] == '\0' || !a->row.settings.login_expiration_enabled ||
+	    !peer->login_expiration_enabled)
+		return 0;
+	return peer->last_login_us + a->row.settings.login_expiration_us;
+}
+
 /* SSO peers: when the login ends; setup-key peers: explicitly never (protocol.md 10.2). */
 static void
 append_session_expiry(const MgmtAccount *a, const struct mgmt_peer *peer, GByteArray *out)
 {
 	g_autoptr(GByteArray) stamp = g_byte_array_new();
+	int64_t at_us = session_end_us(a, peer);
 
-	if (peer->user_id[0] != '\0' && a->row.settings.login_expiration_enabled &&
-	    peer->login_expiration_enabled) {
-		int64_t at_us = peer->last_login_us + a->row.settings.login_expiration_us;
-
+	if (at_us != 0) {
 		mgmt_pack_uint(stamp, 1, (uint64_t) (at_us / 1000000));
 		mgmt_pack_uint(stamp, 2, (uint64_t) (at_us % 1000000) * 1000);
 	}
@@ -298,7 +307,8 @@ mgmt_netmap_build(MgmtNetmap *n,
 	bool delta = state != NULL && peer->has_deltas;
 	enum mgmt_netmap_kind kind = MGMT_NETMAP_FULL;
 
-	if (state != NULL && state->view != NULL && mgmt_view_equal(state->view, view)) {
+	if (state != NULL && state->view != NULL && mgmt_view_equal(state->view, view) &&
+	    state->session_us == session_end_us(n->account, peer)) {
 		mgmt_view_free(view);
 		return MGMT_NETMAP_UNCHANGED;
 	}
@@ -320,6 +330,7 @@ mgmt_netmap_build(MgmtNetmap *n,
 	mgmt_view_free(state->view);
 	state->view = view;
 	state->serial = n->account->row.serial;
+	state->session_us = session_end_us(n->account, peer);
 	return kind;
 }
 

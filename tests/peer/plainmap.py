@@ -16,7 +16,8 @@ Account (what is in brackets may be missing):
      "network": {"net": "100.99.0.0/16", "net6": "fd00:1:2:3::/64"},
      "settings": {"dns_domain": "weft.internal", "lazy_connections": false, "routing_peer_dns": true,
                   "login_expiration_enabled": true, "login_expiration_us": 86400000000,
-                  ["auto_update_version": "disabled", "auto_update_always": false, "ssh_jwt": {JWTConfig as proto JSON}]},
+                  ["ipv6_groups": [group id], who is given IPv6; here the peers' ip6 says it,
+                   "auto_update_version": "disabled", "auto_update_always": false, "ssh_jwt": {JWTConfig as proto JSON}]},
      "peers": [{"id", "key": base64, "ip", "ip6": "" without, "dns_label", "user_id": "" = by setup key, "ssh_key",
                 "ssh_enabled", "login_expiration_enabled", "approval_required", "last_login_us", "connected",
                 ["extra_labels": []],
@@ -64,8 +65,8 @@ PLACEHOLDER = "192.0.2.0/32"  # network of a route to domains
 
 
 class Account:
-    def __init__(self, data: dict):
-        self.data = data
+    def __init__(self, data: dict, corrected: bool = False):
+        self.data, self.corrected = data, corrected
         self.settings = data["settings"]
         self.peers = {p["id"]: p for p in data["peers"]}
         self.groups = {g["id"]: g for g in data["groups"]}
@@ -168,9 +169,14 @@ class Acl:
             if key in self.seen:
                 continue
             self.seen.add(key)
-            self.rules += expand(self.me, policy, rule, q["ip"], direction, protocol)
+            self.rules += self.expand(policy, rule, q["ip"], direction, protocol)
             if q["ip6"] and wants_v6(self.me):
-                self.rules += expand(self.me, policy, rule, q["ip6"], direction, protocol)
+                self.rules += self.expand(policy, rule, q["ip6"], direction, protocol)
+
+    def expand(self, policy: dict, rule: dict, remote: str, direction: str, protocol: str) -> list:
+        if self.account.corrected and rule["protocol"] == "netbird-ssh" and not rule["ports"] and not rule["port_ranges"]:
+            rule = dict(rule, ports=[22])
+        return expand(self.me, policy, rule, remote, direction, protocol)
 
     def apply_ssh(self, rule: dict) -> None:
         if rule["protocol"] == "netbird-ssh":
@@ -487,9 +493,10 @@ def add_ssh_auth(map_, users: dict) -> None:
         map_.sshAuth.machine_users[local].indexes.extend(everyone.index(u) for u in sorted(some))
 
 
-def build(data: dict, peer_id: str):
-    """SyncResponse of one peer, without netbirdConfig."""
-    account = Account(data)
+def build(data: dict, peer_id: str, corrected: bool = False):
+    """SyncResponse of one peer, without netbirdConfig. *corrected*: without the fault of the official server that weft-mgmtd
+    does not copy: a netbird-ssh rule without ports opens 22 and 22022, not every TCP port."""
+    account = Account(data, corrected)
     me = account.peers[peer_id]
     response = pb.SyncResponse()
     map_ = response.NetworkMap
@@ -541,7 +548,7 @@ def add_checks(account: Account, me: dict, response) -> None:
 
 # ---------------------------------------------------------------- comparison
 
-def compare(data: dict, maps: dict) -> list:
+def compare(data: dict, maps: dict, corrected: bool = False) -> list:
     """Differences between the maps {peer id: SyncResponse or bytes} and ours, as texts."""
     out = []
     for peer in data["peers"]:
@@ -551,7 +558,7 @@ def compare(data: dict, maps: dict) -> list:
         got = maps[peer["id"]]
         if isinstance(got, bytes):
             got = pb.SyncResponse.FromString(got)
-        for line in reductions.differences(build(data, peer["id"]), got, peer["meta"]):
+        for line in reductions.differences(build(data, peer["id"], corrected), got, peer["meta"]):
             out.append(f'{peer["dns_label"]} ({peer["id"]}): {line}')
     return out
 
@@ -564,6 +571,7 @@ def main() -> int:
     generate.add_argument("--peers", type=int)
     for name in ("map", "compare"):
         commands.add_parser(name).add_argument("account")
+        commands.choices[name].add_argument("--corrected", action="store_true", help="without the fault that weft-mgmtd does not copy")
     commands.choices["compare"].add_argument("maps")
     args = parser.parse_args()
     if args.command == "generate":
@@ -573,11 +581,11 @@ def main() -> int:
     with open(args.account, encoding="utf-8") as f:
         data = json.load(f)
     if args.command == "map":
-        print(json.dumps({p["id"]: build(data, p["id"]).SerializeToString().hex() for p in data["peers"]}, indent=1))
+        print(json.dumps({p["id"]: build(data, p["id"], args.corrected).SerializeToString().hex() for p in data["peers"]}, indent=1))
         return 0
     with open(args.maps, encoding="utf-8") as f:
         maps = {k: bytes.fromhex(v) for k, v in json.load(f).items()}
-    found = compare(data, maps)
+    found = compare(data, maps, args.corrected)
     print("\n".join(found) if found else "equal")
     return 1 if found else 0
 

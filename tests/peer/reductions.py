@@ -54,7 +54,8 @@ def route_rule_key(r) -> tuple:
 
 
 def ssh_key(auth) -> tuple:
-    users = {local: frozenset(auth.AuthorizedUsers[i] for i in entry.indexes) for local, entry in auth.machine_users.items()}
+    # A local account that nobody may use means as much as one that is not listed.
+    users = {local: frozenset(auth.AuthorizedUsers[i] for i in entry.indexes) for local, entry in auth.machine_users.items() if entry.indexes}
     return auth.UserIDClaim, frozenset(auth.AuthorizedUsers), frozenset(users.items())
 
 
