@@ -186,7 +186,8 @@ put_query(struct nlmsghdr *msg, size_t size, const struct weft_nl_route_query *q
 
 	header->rtm_family = (unsigned char) weft_nl_family_to_af((enum weft_family) q->dst.family);
 	header->rtm_dst_len = (unsigned char) (8 * octets);
-	header->rtm_flags = RTM_F_LOOKUP_TABLE;
+	/* IPv6 tells the table anyway, and refuses to be asked for it. */
+	header->rtm_flags = q->dst.family == WEFT_FAMILY_IPV4 ? RTM_F_LOOKUP_TABLE : 0;
 	if (q->src.family != WEFT_FAMILY_NONE) {
 		header->rtm_src_len = header->rtm_dst_len;
 		if (!mnl_attr_put_check(msg, size, RTA_SRC, octets, q->src.b))
