@@ -16,7 +16,7 @@ struct weft_env;
 #define WEFT_BOX_OVERHEAD  (WEFT_BOX_NONCE_LEN + WEFT_BOX_TAG_LEN)
 
 /* The precomputed key of one pair of peers, the same in both directions. Computing it costs as
- * much as boxing some 50 kB, so callers keep it beside the connection. Secret: wipe with
+ * much as boxing some 20 kB, so callers keep it beside the connection. Secret: wipe with
  * weft_key_wipe(). */
 struct weft_box_key {
 	struct weft_key shared;

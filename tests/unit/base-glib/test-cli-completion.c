@@ -20,7 +20,6 @@ complete(const char *script, const char *program, const char *words)
 	const char *argv[] = { "bash", "--norc", "--noprofile", "-c",  body,
 			       "bash", script,   program,       words, NULL };
 	g_autofree char *out = NULL, *err = NULL;
-	g_auto(GStrv) lines = NULL;
 	g_autoptr(GError) error = NULL;
 	int status;
 

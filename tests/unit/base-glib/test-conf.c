@@ -232,7 +232,6 @@ test_secrets(void)
 		{ "hunter2\n", 0640, 0 },   { "hunter2\n", 0604, 0 },
 	};
 	struct tree t;
-	g_autofree char *file = NULL;
 	g_autofree char *text = NULL;
 
 	tree_init(&t);
