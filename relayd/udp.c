@@ -83,7 +83,7 @@ relay_client_frame(RelayWorker *w,
 	uint8_t answer[RELAY_ANSWER_MAX];
 	size_t n;
 
-	if (len > 0 && (buf[0] & 0xf0) == 0x40) {
+	if (len > 0 && (buf[0] & 0xc0) == 0x40) {
 		channel_data(w, flow, buf, len);
 		return;
 	}
@@ -115,7 +115,7 @@ channel_train(RelayWorker *w,
 {
 	struct relay_hop hop;
 
-	if ((buf[0] & 0xf0) != 0x40 ||
+	if ((buf[0] & 0xc0) != 0x40 ||
 	    relay_route_channel(w->core.tables, flow, buf, segment, &hop) != RELAY_ROUTE_OK)
 		return false;
 	for (size_t at = 0; at < len; at += segment) {

@@ -10,7 +10,7 @@ weft_stun_frame_next(const uint8_t *buf, size_t len, size_t max)
 	bool channel;
 	uint32_t content;
 
-	if (len > 0 && (buf[0] & 0xc0) != 0 && (buf[0] & 0xf0) != 0x40)
+	if (len > 0 && (buf[0] & 0xc0) != 0 && (buf[0] & 0xc0) != 0x40)
 		return (struct weft_stun_frame){ .kind = WEFT_STUN_FRAME_BAD };
 	if (len < 4)
 		return f;

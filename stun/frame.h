@@ -9,7 +9,11 @@
 
 #define WEFT_STUN_CHANNEL_HEADER_LEN 4
 #define WEFT_STUN_CHANNEL_FIRST      0x4000
-#define WEFT_STUN_CHANNEL_LAST       0x4fff
+#define WEFT_STUN_CHANNEL_LAST       0x4fff /* for clients to choose */
+
+/* RFC 5766 allowed 0x4000 to 0x7fff, and its clients (coturn's tools among them) still choose from
+ * all of it; there is nothing else that such a number could mean. */
+#define WEFT_STUN_CHANNEL_LAST_5766 0x7fff
 
 /* Longest frame on a stream: a message with its header and the greatest length field, padded. */
 #define WEFT_STUN_FRAME_MAX (20 + 65532 + 4)
@@ -35,12 +39,12 @@ struct weft_stun_frame weft_stun_frame_next(const uint8_t *buf, size_t len, size
 static inline bool
 weft_stun_is_channel(uint16_t number)
 {
-	return number >= WEFT_STUN_CHANNEL_FIRST && number <= WEFT_STUN_CHANNEL_LAST;
+	return number >= WEFT_STUN_CHANNEL_FIRST && number <= WEFT_STUN_CHANNEL_LAST_5766;
 }
 
 /* ChannelData in one datagram of @len bytes. On success *@ret_channel is the number and
  * *@ret_payload_len the length of the payload, which begins at buf + 4. False if the first two
- * bits are not 01, the number is reserved or the datagram is shorter than its length field says.
+ * bits are not 01 or the datagram is shorter than its length field says.
  * Padding behind it is allowed (RFC 8656 section 12.5). Inline: it stands on the packet path. */
 static inline bool
 weft_stun_channel_parse(const uint8_t *buf,
