@@ -6,6 +6,7 @@
 #include "proto/admin.pb-c.h"
 #include "proto/methods.h"
 #include "relayd/counters.h"
+#include "rpc/call.h"
 #include "rpc/server.h"
 
 #include <errno.h>

@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 /* protocol.md 5.4, 5.5 */
-#define VERSION        1
+#define RELAY_VERSION  1
 #define MESSAGE_MAX    8820
 #define AUTH_MAX       212
 #define HANDSHAKE_S    10
@@ -291,7 +291,7 @@ send_message(struct conn *c, const void *head, size_t head_len, const void *data
 static void
 send_short(struct conn *c, enum message_type type)
 {
-	const uint8_t head[2] = { VERSION, (uint8_t) type };
+	const uint8_t head[2] = { RELAY_VERSION, (uint8_t) type };
 
 	(void) send_message(c, head, sizeof head, NULL, 0); /* a full queue has it coming */
 }
@@ -305,7 +305,7 @@ conn_of(struct relay_member *m)
 static void
 on_tell(void *user, struct relay_member *to, bool online, const uint8_t about[RELAY_PEER_ID_LEN])
 {
-	const uint8_t head[2] = { VERSION, online ? TYPE_ONLINE : TYPE_OFFLINE };
+	const uint8_t head[2] = { RELAY_VERSION, online ? TYPE_ONLINE : TYPE_OFFLINE };
 
 	(void) send_message(conn_of(to), head, sizeof head, about, RELAY_PEER_ID_LEN);
 }
@@ -334,7 +334,7 @@ take_auth(struct conn *c, const uint8_t *p, size_t len)
 	struct service *s = c->service;
 	const size_t fixed = 2 + 4 + RELAY_PEER_ID_LEN;
 	static const uint8_t magic[4] = { 0x21, 0x12, 0xa4, 0x42 };
-	const uint8_t head[2] = { VERSION, TYPE_AUTH_RESPONSE };
+	const uint8_t head[2] = { RELAY_VERSION, TYPE_AUTH_RESPONSE };
 	struct relay_member *old;
 	bool ok;
 
@@ -404,7 +404,7 @@ take_list(struct conn *c, const uint8_t *p, size_t len, bool subscribe)
 			n += RELAY_PEER_ID_LEN;
 		}
 	}
-	online[0] = VERSION;
+	online[0] = RELAY_VERSION;
 	online[1] = TYPE_ONLINE;
 	if (n > 2)
 		(void) send_message(c, online, n, NULL, 0);
@@ -413,7 +413,7 @@ take_list(struct conn *c, const uint8_t *p, size_t len, bool subscribe)
 static void
 take_message(struct conn *c, uint8_t *p, size_t len)
 {
-	if (len < 2 || p[0] != VERSION) {
+	if (len < 2 || p[0] != RELAY_VERSION) {
 		kill_conn(c);
 		return;
 	}
