@@ -99,6 +99,7 @@ weft_rpc_call_batch(WeftRpcCall *call, const grpc_op *ops, size_t n_ops, struct 
 	grpc_call_error result;
 
 	call->in_flight++;
+	weft_rpc_tag_arm(tag);
 	result = grpc_call_start_batch(call->call, ops, n_ops, tag, NULL);
 	if (G_UNLIKELY(result != GRPC_CALL_OK))
 		g_error("rpc: %s: grpc_call_start_batch: %s", call->method->proto->path,
@@ -489,6 +490,7 @@ weft_rpc_call_invoke(WeftRpcCall *call, void (*fn)(WeftRpcCall *call, void *data
 	posted->tag.complete = on_posted;
 	posted->note.deliver = deliver_posted;
 	posted->inv = inv;
+	weft_rpc_tag_arm(&posted->tag);
 	pthread_mutex_lock(&call->lock);
 	if (call->call != NULL)
 		posted_on_call = grpc_call_start_batch(call->call, NULL, 0, &posted->tag, NULL) ==

@@ -220,6 +220,7 @@ weft_rpc_channel_free(WeftRpcChannel *channel)
 static void
 watch_again(WeftRpcChannel *channel)
 {
+	weft_rpc_tag_arm(&channel->watch_tag);
 	grpc_channel_watch_connectivity_state(channel->core, channel->watched,
 					      gpr_inf_future(GPR_CLOCK_REALTIME),
 					      channel->rt->queues[0].cq, &channel->watch_tag);

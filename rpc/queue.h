@@ -19,7 +19,16 @@
 /* Embedded in whatever waits for a batch. complete() runs on the thread that waits at the queue. */
 struct weft_rpc_tag {
 	void (*complete)(struct weft_rpc_tag *tag, bool ok);
+	atomic_uchar armed;
 };
+
+/* To be called before a tag is given to core. Whoever takes the event sees what was written before:
+ * core sees to that as well, but in a way that ThreadSanitizer does not know. */
+static inline void
+weft_rpc_tag_arm(struct weft_rpc_tag *tag)
+{
+	atomic_store_explicit(&tag->armed, 1, memory_order_release);
+}
 
 /* Embedded in whatever has something to tell. deliver() runs where callbacks run. */
 struct weft_rpc_note {

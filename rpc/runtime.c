@@ -59,6 +59,7 @@ weft_rpc_queue_take(struct weft_rpc_queue *q, int64_t deadline_us)
 			q->ended = true;
 		if (event.type != GRPC_OP_COMPLETE)
 			break;
+		(void) atomic_load_explicit(&tag->armed, memory_order_acquire); /* see there */
 		tag->complete(tag, event.success != 0);
 		if (is_inline)
 			run_notes_inline(q);
@@ -239,6 +240,7 @@ weft_rpc_runtime_post(WeftRpcRuntime *rt, struct weft_rpc_tag *tag)
 {
 	grpc_call_error result;
 
+	weft_rpc_tag_arm(tag);
 	pthread_mutex_lock(&rt->spare_lock);
 	result = grpc_call_start_batch(rt->spare, NULL, 0, tag, NULL);
 	pthread_mutex_unlock(&rt->spare_lock);

@@ -280,6 +280,7 @@ weft_rpc_server_shutdown(WeftRpcServer *server,
 	server->is_fast = true;
 	for (struct weft_rpc_core *core = server->cores; core != NULL; core = core->next) {
 		weft_rpc_server_pending_begins(server);
+		weft_rpc_tag_arm(&core->stopped_tag);
 		grpc_server_shutdown_and_notify(core->core, first->cq, &core->stopped_tag);
 	}
 	pthread_mutex_unlock(&server->lock);

@@ -43,22 +43,23 @@ arm_free(struct arm *arm)
 static bool
 request(struct arm *arm)
 {
+	grpc_server *core = arm->core->core;
+	grpc_completion_queue *cq = arm->queue->cq;
+	bool single = !arm->entry->method->proto->client_streaming;
+	void *handle = is_other(arm->entry) ? NULL : arm->core->registered[arm->entry->index];
 	grpc_call_error result;
 
 	arm->call = NULL;
 	arm->payload = NULL;
-	if (is_other(arm->entry)) {
-		result = grpc_server_request_call(arm->core->core, &arm->call, &arm->details,
-						  &arm->headers, arm->queue->cq, arm->queue->cq,
-						  &arm->tag);
-	} else {
-		bool single = !arm->entry->method->proto->client_streaming;
-
+	/* From here on another thread may have it. */
+	weft_rpc_tag_arm(&arm->tag);
+	if (handle == NULL)
+		result = grpc_server_request_call(core, &arm->call, &arm->details, &arm->headers,
+						  cq, cq, &arm->tag);
+	else
 		result = grpc_server_request_registered_call(
-			arm->core->core, arm->core->registered[arm->entry->index], &arm->call,
-			&arm->deadline, &arm->headers, single ? &arm->payload : NULL,
-			arm->queue->cq, arm->queue->cq, &arm->tag);
-	}
+			core, handle, &arm->call, &arm->deadline, &arm->headers,
+			single ? &arm->payload : NULL, cq, cq, &arm->tag);
 	return result == GRPC_CALL_OK;
 }
 

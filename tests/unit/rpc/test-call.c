@@ -14,6 +14,7 @@
 
 #include <glib.h>
 #include <glib/gstdio.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -40,7 +41,7 @@ struct fixture {
 	WeftRpcServer *server;
 	WeftRpcHealth *health;
 	WeftRpcChannel *channel;
-	GMutex lock;
+	pthread_mutex_t lock;
 	WeftRpcCall *held[MAX_HELD]; /* server's side of HOLD and SLOT, under lock */
 	atomic_uint n_held, server_done;
 
@@ -89,10 +90,10 @@ serve_hold(WeftRpcCall *call, WeftRpcBytes *bytes, void *user)
 	struct fixture *f = user;
 
 	weft_rpc_call_send_headers(call);
-	g_mutex_lock(&f->lock);
+	pthread_mutex_lock(&f->lock);
 	f->held[f->n_held] = weft_rpc_call_ref(call);
 	atomic_fetch_add(&f->n_held, 1);
-	g_mutex_unlock(&f->lock);
+	pthread_mutex_unlock(&f->lock);
 }
 
 static void
@@ -173,6 +174,7 @@ set_up(struct fixture *f, gconstpointer delivery)
 	g_autoptr(GError) error = NULL;
 	uint16_t port = 0;
 
+	pthread_mutex_init(&f->lock, NULL);
 	f->server_rt = weft_rpc_runtime_new(&config, &error);
 	g_assert_no_error(error);
 	f->server = weft_rpc_server_new(f->server_rt, NULL);
@@ -204,6 +206,7 @@ tear_down(struct fixture *f, gconstpointer delivery)
 	weft_rpc_server_free(f->server);
 	weft_rpc_health_free(f->health);
 	weft_rpc_runtime_free(f->server_rt);
+	pthread_mutex_destroy(&f->lock);
 }
 
 /* --- The tests --- */
