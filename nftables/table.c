@@ -167,6 +167,28 @@ write_anew(WeftNftTable *t, WeftNftBatch *batch, const WeftNftModel *model)
 	weft_nft_write_model(batch, model, counts);
 }
 
+/* Which flows lose their permission: what is in force counts, or if that is unknown (somebody has
+ * flushed or altered the table), what was applied last. */
+static void
+note_revoked(WeftNftTable *t,
+	     WeftNftDiff *applied_diff,
+	     bool had_current,
+	     const WeftNftModel *model,
+	     struct weft_nft_applied *applied)
+{
+	g_autoptr(WeftNftDiff) diff = applied_diff;
+	size_t n_cuts;
+
+	if (!had_current && t->wanted != NULL) {
+		weft_nft_diff_free(diff);
+		diff = weft_nft_diff(t->wanted, model);
+	}
+	weft_nft_applied_clear(applied);
+	(void) weft_nft_diff_cut_list(diff, &n_cuts);
+	if (n_cuts > 0)
+		applied->revoked = g_steal_pointer(&diff);
+}
+
 /* One attempt: from what is there to @model. */
 static bool
 try_apply(WeftNftTable *t,
@@ -177,13 +199,13 @@ try_apply(WeftNftTable *t,
 {
 	g_autoptr(WeftNftDiff) diff = NULL;
 	g_autoptr(WeftNftBatch) batch = weft_nft_batch_new();
-	size_t n_cuts;
+	bool had_current;
 
 	if (!t->known && !weft_nft_table_read(t, NULL, error))
 		return false;
+	had_current = t->current != NULL;
 	diff = weft_nft_diff(t->current, model);
 	count_changes(diff, model, applied);
-	(void) weft_nft_diff_cut_list(diff, &n_cuts);
 	if (rebuild || weft_nft_diff_is_rebuild(diff)) {
 		applied->rebuilt = true;
 		write_anew(t, batch, model);
@@ -195,9 +217,7 @@ try_apply(WeftNftTable *t,
 		if (!commit(t, batch, model, error))
 			return false;
 	}
-	weft_nft_applied_clear(applied);
-	if (n_cuts > 0)
-		applied->revoked = g_steal_pointer(&diff);
+	note_revoked(t, g_steal_pointer(&diff), had_current, model, applied);
 	return true;
 }
 

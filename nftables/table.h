@@ -52,7 +52,7 @@ struct weft_nft_applied {
 	size_t deleted; /* elements */
 	unsigned tries; /* transactions sent; more than 1 after a collision with others */
 	/* Flows to cut; see diff.h. Freed by weft_nft_applied_clear(). NULL if nothing was revoked,
-	 * or if there was no intact table before. */
+	 * or if nothing is known of what was in force. */
 	WeftNftDiff *revoked;
 };
 

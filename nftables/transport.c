@@ -109,7 +109,8 @@ weft_nft_transport_open(uint32_t groups, GError **error)
 {
 	struct sockaddr_nl own = { .nl_family = AF_NETLINK, .nl_groups = groups };
 	socklen_t len = sizeof own;
-	int on = 1, receive_size = groups != 0 ? 1024 * 1024 : 256 * 1024;
+	/* A monitor gets an event for each element that somebody adds. */
+	int on = 1, receive_size = groups != 0 ? 8 * 1024 * 1024 : 256 * 1024;
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
 	struct kernel *k;
 

@@ -187,6 +187,21 @@ def test_a_flush_is_seen_and_repaired(host, tool):
     assert host.run(['nft', 'list', 'ruleset']).stdout == listed
 
 
+def test_a_flush_does_not_hide_what_is_revoked_next(host, tool):
+    tool.apply(RULES)
+    host.run(['nft', 'flush', 'ruleset'])
+    changed = tool.apply(RULES[1:])
+    assert (changed['rebuilt'], changed['cuts']) == (1, 1)
+    assert tool.ask('cuts').startswith('in,100.64.0.2/32')
+
+
+def test_a_large_change_of_our_own_is_no_event(host, tool):
+    tool.apply([])
+    tool.ask('watch')
+    tool.apply([f'in accept 100.64.{i // 256}.{i % 256}/32 all - p' for i in range(5000)])
+    assert tool.ask('event 0') == 'none'
+
+
 def test_own_changes_and_those_of_other_tables_are_no_events(host, tool):
     tool.apply(RULES)
     tool.ask('watch')

@@ -34,6 +34,8 @@ answer_dump(struct fake *f, const struct nlmsghdr *request)
 		msg->nlmsg_len = sizeof *msg + 2;
 	if (strcmp(what, "long-length") == 0)
 		msg->nlmsg_len += 100;
+	if (strcmp(what, "huge-length") == 0)
+		msg->nlmsg_len = 0xfffffffe;
 	if (strcmp(what, "interrupted") == 0)
 		msg->nlmsg_flags |= NLM_F_DUMP_INTR;
 	if (strcmp(what, "half-header") == 0)
@@ -67,6 +69,7 @@ test_answers_are_checked(void)
 		{ "other-port", -1, 1 },
 		{ "short-message", WEFT_NFT_ERROR_PROTOCOL, 0 },
 		{ "long-length", WEFT_NFT_ERROR_PROTOCOL, 0 },
+		{ "huge-length", WEFT_NFT_ERROR_PROTOCOL, 0 },
 		{ "half-header", WEFT_NFT_ERROR_PROTOCOL, 0 },
 		{ "empty", WEFT_NFT_ERROR_PROTOCOL, 0 },
 		{ "interrupted", WEFT_NFT_ERROR_INTERRUPTED, 1 },

@@ -204,6 +204,43 @@ test_silence_and_overrun_leave_the_state_unknown(void)
 }
 
 static void
+answer_odd_counter(struct fake *f, const struct nlmsghdr *request)
+{
+	_Alignas(struct nlmsghdr) uint8_t buf[256];
+	struct nlmsghdr *msg =
+		fake_begin_nft(buf, NFT_MSG_NEWOBJ, NLM_F_MULTI, request->nlmsg_seq, NFPROTO_INET);
+
+	mnl_attr_put_strz(msg, NFTA_OBJ_TABLE, "weft");
+	mnl_attr_put(msg, NFTA_OBJ_NAME, 3, "p_a");
+	mnl_attr_put_u16(msg, NFTA_OBJ_TYPE, 1);
+	mnl_attr_put_u8(msg, NFTA_OBJ_DATA, 1);
+	fake_queue(f, msg, msg->nlmsg_len);
+	fake_done(f, request->nlmsg_seq, 0);
+}
+
+static void
+on_count(const struct weft_nft_count *count, void *user)
+{
+	g_assert_not_reached();
+}
+
+/* Attributes of unexpected lengths are as good as missing, not the end of the process. */
+static void
+test_odd_attributes_are_survived(void)
+{
+	struct fake f;
+	WeftNftTable *t;
+	GError *error = NULL;
+
+	fake_init(&f);
+	f.answer = answer_odd_counter;
+	t = table_of(&f);
+	g_assert_true(weft_nft_table_counts(t, on_count, NULL, &error));
+	weft_nft_table_free(t);
+	fake_clear(&f);
+}
+
+static void
 test_rules_for_another_table_are_refused(void)
 {
 	struct fake f;
@@ -252,6 +289,8 @@ main(int argc, char **argv)
 			test_a_refused_difference_becomes_a_rebuild);
 	g_test_add_func("/nftables/table/silence-and-overrun-leave-the-state-unknown",
 			test_silence_and_overrun_leave_the_state_unknown);
+	g_test_add_func("/nftables/table/odd-attributes-are-survived",
+			test_odd_attributes_are_survived);
 	g_test_add_func("/nftables/table/rules-for-another-table-are-refused",
 			test_rules_for_another_table_are_refused);
 	g_test_add_func("/nftables/table/removing-nothing-is-no-error",
