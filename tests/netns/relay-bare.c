@@ -5,7 +5,8 @@
  *	relay-bare [--workers N] [--udp HOST:PORT] [--tcp HOST:PORT] [--tls HOST:PORT]
  *		   [--cert FILE --key FILE] [--relay ADDRESS[=EXTERNAL]]... [--ports A-B]
  *		   [--user NAME:PASSWORD]... [--secret TEXT]... [--realm R] [--allow PREFIX]...
- *		   [--max N] [--per-user N] [--rate BYTES] [--answers N] [--no-gro] [--no-gso]
+ *		   [--max N] [--per-user N] [--rate BYTES] [--answers N] [--streams N] [--no-gro]
+ *[--no-gso]
  *
  * Prints "ready" and the addresses it listens at. On SIGHUP it publishes the same settings anew
  * (what a reload does), on SIGUSR1 it prints counters, on SIGTERM it ends. */
@@ -127,6 +128,8 @@ option(struct relay_settings *s, const char *name, const char *value)
 		s->bytes_per_second = (uint64_t) atoll(value);
 	else if (strcmp(name, "--answers") == 0)
 		s->binding_per_second = (uint32_t) atoi(value);
+	else if (strcmp(name, "--streams") == 0)
+		s->streams_max = (uint32_t) atoi(value);
 	else if (strcmp(name, "--ports") == 0 && sscanf(value, "%u-%u", &first, &last) == 2) {
 		s->port_first = (uint16_t) first;
 		s->port_last = (uint16_t) last;
