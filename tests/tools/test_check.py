@@ -164,3 +164,13 @@ def test_changed_options_configure_again(tree):
     status, out, _ = tree.check("unit")
     assert (status, closing(out)) == (0, "3 passed, 0 failed, 0 skipped")
     assert "--enable-werror" in options.read_text()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_root_leaves_the_tree_to_its_owner(short_path):
+    tree = Tree(short_path)
+    for path in (short_path, *short_path.rglob("*")):
+        os.chown(path, 65534, 65534)
+    status, out, _ = tree.check("unit", "lint", "interop")
+    assert (status, closing(out)) == (0, "3 passed, 0 failed, 0 skipped")
+    assert {p.stat().st_uid for p in short_path.rglob("*")} == {65534}
