@@ -11,6 +11,9 @@ TESTD = BUILD / "tests/interop/rpc-testd"
 TESTC = BUILD / "tests/interop/rpc-testc"
 CODE = grpc.StatusCode
 
+# For programs built with AddressSanitizer.
+os.environ.setdefault("LSAN_OPTIONS", f"suppressions={Path(__file__).resolve().parents[1]}/lsan.supp:print_suppressions=0")
+
 
 def same(x):
     return x
