@@ -7,8 +7,12 @@
  *                                        PORTS POLICY; PROTOCOL all, icmp or a number, PORTS and
  *                                        POLICY "-" for none
  *   verify | repair | remove | counts | cuts | decide in|out ADDRESS PROTOCOL PORT
+ *   cut ADDRESS...                       deletes the flows between these addresses of our own and
+ *                                        others that lost their permission
  *   watch | event MS                     starts the monitor; waits for its next event */
 #include "base/env.h"
+#include "netlink/conntrack.h"
+#include "netlink/sock.h"
 #include "nftables/error.h"
 #include "nftables/monitor.h"
 #include "nftables/table.h"
@@ -162,6 +166,66 @@ do_cuts(struct tool *t)
 	printf("\n");
 }
 
+struct cutting {
+	const WeftNftDiff *diff;
+	char **own;
+	GArray *flows; /* struct weft_nl_ct_flow */
+};
+
+static bool
+is_own(const struct cutting *c, const struct weft_address *addr)
+{
+	char text[WEFT_ADDRESS_TEXT_SIZE];
+
+	return g_strv_contains((const char *const *) c->own, weft_address_format(addr, text));
+}
+
+static void
+on_flow(const struct weft_nl_ct_flow *flow, void *user)
+{
+	struct cutting *c = user;
+	const struct weft_nl_ct_tuple *first = &flow->orig;
+	bool out = is_own(c, &first->src.addr);
+	struct weft_nft_packet packet = { .direction = out ? WEFT_NFT_OUT : WEFT_NFT_IN,
+					  .remote = out ? first->dst.addr : first->src.addr,
+					  .protocol = first->protocol,
+					  .port = first->dst.port };
+
+	if ((out || is_own(c, &first->dst.addr)) && weft_nft_diff_cuts(c->diff, &packet))
+		g_array_append_val(c->flows, *flow);
+}
+
+static void
+on_restart(void *user)
+{
+	g_array_set_size(((struct cutting *) user)->flows, 0);
+}
+
+/* As the agent does it: other interfaces have flows of the same sources, too. */
+static void
+do_cut(struct tool *t, const char *words)
+{
+	g_auto(GStrv) own = g_strsplit(words, " ", -1);
+	g_autoptr(GArray) flows = g_array_new(FALSE, FALSE, sizeof(struct weft_nl_ct_flow));
+	struct cutting c = { .diff = t->applied.revoked, .own = own, .flows = flows };
+	struct weft_nl_ct_dump dump = { .func = on_flow, .restart = on_restart, .user = &c };
+	GError *error = NULL;
+	g_autoptr(WeftNlSocket) nf =
+		weft_nl_socket_open(WEFT_NL_BUS_NETFILTER, weft_env_system(), &error);
+	unsigned gone = 0;
+
+	if (nf == NULL || (c.diff != NULL && !weft_nl_ct_dump(nf, &dump, &error))) {
+		answer_error(error);
+		return;
+	}
+	for (size_t i = 0; i < flows->len; i++) {
+		/* One that ended by itself is as good. */
+		gone += weft_nl_ct_delete_flow(nf, &g_array_index(flows, struct weft_nl_ct_flow, i),
+					       NULL);
+	}
+	printf("ok %u\n", gone);
+}
+
 static void
 do_decide(struct tool *t, const char *words)
 {
@@ -272,6 +336,8 @@ do_line(struct tool *t, const char *line)
 		do_apply(t, line + 6);
 	else if (g_str_has_prefix(line, "decide "))
 		do_decide(t, line + 7);
+	else if (g_str_has_prefix(line, "cut "))
+		do_cut(t, line + 4);
 	else if (g_str_has_prefix(line, "event "))
 		do_event(t, atoi(line + 6));
 	else if (strcmp(line, "watch") == 0)

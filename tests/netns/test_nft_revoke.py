@@ -46,18 +46,8 @@ def tool(overlay):
 
 
 def cut(overlay, tool):
-    """Deletes what the differ names, as the agent does."""
-    for word in tool.ask('cuts').split():
-        _, prefix, protocol, ports, kind = word.split(',')
-        assert kind == 'exact'
-        argv = ['conntrack', '-D', '-f', 'ipv6' if ':' in prefix else 'ipv4', '-s', prefix]
-        if protocol != '0':
-            argv += ['-p', protocol]
-        if ports != '0-0':
-            first, last = ports.split('-')
-            assert first == last
-            argv += ['--dport', first]
-        overlay.here.run(argv, check=False)
+    """Deletes what the differ names, as the agent does; returns how many flows that was."""
+    return int(tool.ask(f'cut {overlay.HERE4} {overlay.HERE6}'))
 
 
 @pytest.mark.parametrize('keep,revoke', [
@@ -74,7 +64,7 @@ def test_a_live_stream_is_cut_and_another_left_alone(overlay, tool, keep, revoke
     kept, gone = stream(keep), stream(revoke)
     assert kept.lives() and gone.lives()
     assert tool.apply([keep])['cuts'] == 1
-    cut(overlay, tool)
+    assert cut(overlay, tool) == 1
     assert not gone.lives()
     assert kept.lives()
     # The server's side goes on sending, which must not revive the flow either.
@@ -100,6 +90,28 @@ def test_without_deletion_the_flow_would_go_on(overlay, tool):
     cut(overlay, tool)
     assert not stream.lives()
     assert tool.counts()['dropped_midstream'] > 0 or tool.counts()['dropped_in'] > 0
+
+
+def test_a_narrowed_rule_cuts_only_what_it_lost(overlay, tool):
+    tool.apply(['in accept 0.0.0.0/0 all - wide'])
+    kept, gone = Stream(overlay, '100.64.0.2', 80), Stream(overlay, '100.64.0.2', 81)
+    other = Stream(overlay, '100.64.0.3', 80)
+    assert tool.apply(['in accept 100.64.0.2/32 6 80 narrow'])['cuts'] == 1
+    assert tool.ask('cuts').endswith(',part')
+    assert cut(overlay, tool) == 2
+    assert kept.lives() and not gone.lives() and not other.lives()
+
+
+def test_flows_of_other_interfaces_are_not_cut(overlay, tool):
+    tool.apply(['in accept 0.0.0.0/0 all - wide'])
+    here, peer = overlay.here, overlay.peer
+    beside = peer.popen(['/usr/bin/python3', '-c', STREAM, peer.addr4, here.addr4, '80'],
+                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+    assert beside.stdout.readline() == 'open\n'
+    tool.apply([])
+    assert cut(overlay, tool) == 0
+    beside.stdin.write('hello\n')
+    assert beside.stdout.readline() == 'echo\n'
 
 
 def test_flows_of_this_host_are_not_cut(overlay, tool):
