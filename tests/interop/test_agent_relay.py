@@ -92,7 +92,7 @@ def relay(request, tmp_path):
         server.close()
     else:
         with NBServer(Config(mgmt_port=0, signal_port=0, relay_port=0, stun_port=0, relay_secret=SECRET)) as server:
-            server.url = server.relay_url
+            server.url = server.relay_urls()[0]
             yield server
 
 
@@ -109,10 +109,10 @@ async def echo(url, key, other, rounds=3, client=None):
     try:
         await client.open_peer(other)
         for i in range(rounds):
-            await client.send(other, b"hello %d" % i)
+            client.transport(other, b"hello %d" % i)
             assert await asyncio.wait_for(got.get(), 10) == b"HELLO %d" % i
         big = b"x" * 1400
-        await client.send(other, big)
+        client.transport(other, big)
         assert await asyncio.wait_for(got.get(), 10) == big.upper()
     finally:
         await client.close()
