@@ -10,9 +10,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BATCH      32
-#define PACKET_MAX 9000 /* WireGuard's largest with a jumbo MTU; longer ones are cut and useless   \
-			 */
+#define BATCH 32
+#define PACKET_MAX                                                                                 \
+	9000 /* WireGuard's largest with a jumbo MTU; longer ones are cut and useless              \
+	      */
 #define SOCKET_BYTES (1024 * 1024)
 
 struct agent_proxy {
