@@ -73,6 +73,7 @@ change_object(struct run *r, const struct weft_nl_op *op, GError **error)
 	struct weft_nl_route route;
 
 	switch (op->kind) {
+	case WEFT_NL_OP_ADDR_ADD_FIRST:
 	case WEFT_NL_OP_ADDR_ADD:
 		addr.ifindex = r->link.ifindex;
 		return weft_nl_addr_add(r->rt, &addr, error);

@@ -20,8 +20,8 @@ struct weft_nl_diff {
 	const struct weft_nl_state *dumped;
 	GPtrArray *problems; /* or NULL */
 	WeftNlOps *ops;
-	bool v4_flushed; /* the address operations take all IPv4 routes of the link with them */
-	GHashTable *gone_sources; /* struct weft_address: routes with this source go too */
+	bool v4_flushed;          /* no IPv4 address stays, so all IPv4 routes of the link go */
+	GHashTable *gone_sources; /* struct weft_address: routes with this source may go, too */
 };
 
 /* Appends an operation with everything else zero. Valid until the next one. */

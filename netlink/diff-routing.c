@@ -8,8 +8,9 @@
  *
  * IPv4 of the kernel: the first address of a subnet is its primary; deleting it deletes the others
  * (unless promote_secondaries is set), and deleting the last address of a link deletes all routes
- * into it. IPv6: an address is there once, whatever its prefix length. Hence some deletions come
- * first, and what they take with them is added again. */
+ * into it, whoever made them. IPv6: an address is there once, whatever its prefix length. Hence
+ * some deletions come first, what they take with them is added again, and where a link would be
+ * without an address in between, a wanted one stands in as /32. */
 
 #define ADDR(array, i) g_array_index(array, struct weft_nl_addr, i)
 
@@ -42,14 +43,47 @@ is_v4(const struct weft_nl_addr *a)
 	return a->prefix.addr.family == WEFT_FAMILY_IPV4;
 }
 
+static bool
+is_ours(const struct weft_nl_diff *d, const struct weft_nl_addr *have)
+{
+	return have->protocol == d->desired->protocol ||
+	       contains_addr(d->desired->former_addrs, &have->prefix);
+}
+
+static bool
+is_primary(const struct weft_nl_addr *a)
+{
+	return is_v4(a) && (a->flags & IFA_F_SECONDARY) == 0;
+}
+
+/* The kernel would delete someone else's address together with this one. */
+static bool
+carries_foreign(const struct weft_nl_diff *d, const struct weft_nl_addr *have)
+{
+	const GArray *all = d->dumped->addrs;
+
+	for (guint i = 0; is_primary(have) && i < all->len; i++) {
+		const struct weft_nl_addr *a = &ADDR(all, i);
+
+		if (is_v4(a) && !is_primary(a) && same_subnet(&a->prefix, &have->prefix) &&
+		    !is_ours(d, a) && !contains_addr(d->desired->addrs, &a->prefix))
+			return true;
+	}
+	return false;
+}
+
 /* Ours, and wanted no longer. */
+static bool
+is_unwanted(const struct weft_nl_diff *d, const struct weft_nl_addr *have)
+{
+	return is_ours(d, have) && !contains_addr(d->desired->addrs, &have->prefix);
+}
+
+/* To be deleted. */
 static bool
 is_stale(const struct weft_nl_diff *d, const struct weft_nl_addr *have)
 {
-	if (contains_addr(d->desired->addrs, &have->prefix))
-		return false;
-	return have->protocol == d->desired->protocol ||
-	       contains_addr(d->desired->former_addrs, &have->prefix);
+	return is_unwanted(d, have) && !carries_foreign(d, have);
 }
 
 static bool
@@ -81,7 +115,7 @@ goes_first(const struct weft_nl_diff *d, const struct weft_nl_addr *stale)
 {
 	const GArray *want = d->desired->addrs;
 
-	if (is_v4(stale) && (stale->flags & IFA_F_SECONDARY) != 0)
+	if (is_v4(stale) && !is_primary(stale))
 		return false;
 	if (is_v4(stale) && !wants_v4(d) && !v4_stays(d))
 		return true; /* the routes go with it, and are wanted again */
@@ -95,18 +129,18 @@ goes_first(const struct weft_nl_diff *d, const struct weft_nl_addr *stale)
 	return false;
 }
 
-/* The address is there, but as a secondary of one that is deleted first. */
+/* A secondary address whose primary is deleted first. */
 static bool
 goes_along(const struct weft_nl_diff *d, const struct weft_nl_addr *have)
 {
 	const GArray *all = d->dumped->addrs;
 
-	if (!is_v4(have) || (have->flags & IFA_F_SECONDARY) == 0)
+	if (!is_v4(have) || is_primary(have))
 		return false;
 	for (guint i = 0; i < all->len; i++) {
 		const struct weft_nl_addr *other = &ADDR(all, i);
 
-		if ((other->flags & IFA_F_SECONDARY) == 0 && is_stale(d, other) &&
+		if (is_primary(other) && is_stale(d, other) &&
 		    same_subnet(&other->prefix, &have->prefix) && goes_first(d, other))
 			return true;
 	}
@@ -114,13 +148,41 @@ goes_along(const struct weft_nl_diff *d, const struct weft_nl_addr *have)
 }
 
 static void
-delete_addr(struct weft_nl_diff *d, enum weft_nl_op_kind kind, const struct weft_nl_addr *addr)
+append_addr(struct weft_nl_diff *d, enum weft_nl_op_kind kind, const struct weft_nl_addr *addr)
 {
 	weft_nl_ops_append(d->ops, kind)->addr = *addr;
 }
 
-/* Sets what the deletions that come first take with them. */
-static void
+/* Keeps the link from being without IPv4 while addresses are exchanged: a wanted /32 comes first,
+ * or another wanted one is lent as /32. Returns the wanted address that was added so, or NULL. */
+static const struct weft_nl_addr *
+stand_in(struct weft_nl_diff *d)
+{
+	const GArray *want = d->desired->addrs;
+	const struct weft_nl_addr *any = NULL;
+	struct weft_nl_addr lent;
+
+	for (guint i = 0; i < want->len; i++) {
+		const struct weft_nl_addr *a = &ADDR(want, i);
+
+		if (is_v4(a) && a->prefix.bits == 32) {
+			append_addr(d, WEFT_NL_OP_ADDR_ADD_FIRST, a);
+			return a;
+		}
+		if (is_v4(a))
+			any = a;
+	}
+	if (any == NULL)
+		return NULL;
+	lent = *any;
+	lent.prefix.bits = 32;
+	append_addr(d, WEFT_NL_OP_ADDR_ADD_FIRST, &lent);
+	append_addr(d, WEFT_NL_OP_ADDR_DELETE, &lent);
+	return NULL;
+}
+
+/* Finds what the deletions that come first take with them. */
+static const struct weft_nl_addr *
 find_losses(struct weft_nl_diff *d)
 {
 	const GArray *have = d->dumped->addrs;
@@ -138,7 +200,12 @@ find_losses(struct weft_nl_diff *d)
 			after += !gone;
 		}
 	}
-	d->v4_flushed = before > 0 && after == 0;
+	if (before == 0 || after > 0)
+		return NULL;
+	if (wants_v4(d))
+		return stand_in(d);
+	d->v4_flushed = true;
+	return NULL;
 }
 
 /* A wanted IPv6 address that a foreign one of another length keeps out. */
@@ -161,28 +228,44 @@ is_kept_out(struct weft_nl_diff *d, const struct weft_nl_addr *want)
 	return false;
 }
 
+static void
+settle_addr(struct weft_nl_diff *d, const struct weft_nl_addr *have)
+{
+	char text[WEFT_PREFIX_TEXT_SIZE];
+
+	if (is_stale(d, have))
+		append_addr(d,
+			    goes_first(d, have) || goes_along(d, have)
+				    ? WEFT_NL_OP_ADDR_DELETE_FIRST
+				    : WEFT_NL_OP_ADDR_DELETE,
+			    have);
+	else if (is_unwanted(d, have))
+		weft_nl_diff_report(d, WEFT_NL_ERROR_FOREIGN,
+				    "address %s stays: someone else's depends on it",
+				    weft_prefix_format(&have->prefix, text));
+	else if (goes_along(d, have))
+		append_addr(d, WEFT_NL_OP_ADDR_ADD, have); /* again */
+}
+
 void
 weft_nl_diff_addrs(struct weft_nl_diff *d)
 {
 	const GArray *want = d->desired->addrs;
 	const GArray *have = d->dumped->addrs;
+	const struct weft_nl_addr *first = find_losses(d);
 
-	find_losses(d);
-	for (guint i = 0; i < have->len; i++) {
-		const struct weft_nl_addr *a = &ADDR(have, i);
-
-		if (is_stale(d, a) && goes_first(d, a))
-			delete_addr(d, WEFT_NL_OP_ADDR_DELETE_FIRST, a);
-		else if (is_stale(d, a) && !goes_along(d, a))
-			delete_addr(d, WEFT_NL_OP_ADDR_DELETE, a);
-		else if (!is_stale(d, a) && goes_along(d, a))
-			delete_addr(d, WEFT_NL_OP_ADDR_ADD, a); /* again */
+	/* Primary addresses last: they would take their secondaries with them, or promote them. */
+	for (unsigned primary = 0; primary < 2; primary++) {
+		for (guint i = 0; i < have->len; i++) {
+			if (is_primary(&ADDR(have, i)) == primary)
+				settle_addr(d, &ADDR(have, i));
+		}
 	}
 	for (guint i = 0; i < want->len; i++) {
 		const struct weft_nl_addr *a = &ADDR(want, i);
 
-		if (!contains_addr(have, &a->prefix) && !is_kept_out(d, a))
-			weft_nl_ops_append(d->ops, WEFT_NL_OP_ADDR_ADD)->addr = *a;
+		if (a != first && !contains_addr(have, &a->prefix) && !is_kept_out(d, a))
+			append_addr(d, WEFT_NL_OP_ADDR_ADD, a);
 	}
 }
 
@@ -201,15 +284,19 @@ resolve(const struct weft_nl_diff *d, const struct weft_nl_route *want)
 	return r;
 }
 
-/* The address operations take it with them. */
 static bool
 is_flushed(const struct weft_nl_diff *d, const struct weft_nl_route *have)
 {
-	bool v4 = have->dst.addr.family == WEFT_FAMILY_IPV4;
+	return d->v4_flushed && have->dst.addr.family == WEFT_FAMILY_IPV4 &&
+	       have->type == RTN_UNICAST && have->ifindex == d->dumped->link.ifindex;
+}
 
-	return (v4 && d->v4_flushed && have->type == RTN_UNICAST &&
-		have->ifindex == d->dumped->link.ifindex) ||
-	       (v4 && have->src.family != WEFT_FAMILY_NONE &&
+/* The address operations take it with them, or may: that depends on promote_secondaries. */
+static bool
+is_uncertain(const struct weft_nl_diff *d, const struct weft_nl_route *have)
+{
+	return is_flushed(d, have) ||
+	       (have->dst.addr.family == WEFT_FAMILY_IPV4 && have->src.family != WEFT_FAMILY_NONE &&
 		g_hash_table_contains(d->gone_sources, &have->src));
 }
 
@@ -227,9 +314,8 @@ settle_route(struct weft_nl_diff *d,
 {
 	const struct weft_nl_route r = resolve(d, want);
 	char text[WEFT_PREFIX_TEXT_SIZE];
-	bool there = ours != NULL && !is_flushed(d, ours);
 
-	if (there && weft_nl_route_equal(&r, ours))
+	if (ours != NULL && !is_uncertain(d, ours) && weft_nl_route_equal(&r, ours))
 		return;
 	if (foreign) {
 		weft_nl_diff_report(d, WEFT_NL_ERROR_FOREIGN,
@@ -237,7 +323,7 @@ settle_route(struct weft_nl_diff *d,
 				    weft_prefix_format(&r.dst, text), r.table);
 		return;
 	}
-	append_route(d, there ? WEFT_NL_OP_ROUTE_REPLACE : WEFT_NL_OP_ROUTE_ADD, want);
+	append_route(d, ours != NULL ? WEFT_NL_OP_ROUTE_REPLACE : WEFT_NL_OP_ROUTE_ADD, want);
 }
 
 void

@@ -10,6 +10,7 @@ static const char *const op_names[WEFT_NL_OP_COUNT_] = {
 	[WEFT_NL_OP_LINK_CREATE] = "create link",
 	[WEFT_NL_OP_WG_DEVICE] = "set device",
 	[WEFT_NL_OP_LINK_MTU] = "set mtu",
+	[WEFT_NL_OP_ADDR_ADD_FIRST] = "add address",
 	[WEFT_NL_OP_ADDR_DELETE_FIRST] = "delete address",
 	[WEFT_NL_OP_ADDR_ADD] = "add address",
 	[WEFT_NL_OP_LINK_UP] = "set up",
@@ -130,6 +131,7 @@ weft_nl_op_describe(const struct weft_nl_op *op)
 		return describe_peer(op);
 	case WEFT_NL_OP_LINK_MTU:
 		return g_strdup_printf("set mtu %u", op->mtu);
+	case WEFT_NL_OP_ADDR_ADD_FIRST:
 	case WEFT_NL_OP_ADDR_DELETE_FIRST:
 	case WEFT_NL_OP_ADDR_ADD:
 	case WEFT_NL_OP_ADDR_DELETE:

@@ -18,7 +18,8 @@ enum weft_nl_op_kind {
 	WEFT_NL_OP_LINK_CREATE, /* make or adopt the link */
 	WEFT_NL_OP_WG_DEVICE,   /* key, port, mark */
 	WEFT_NL_OP_LINK_MTU,
-	WEFT_NL_OP_ADDR_DELETE_FIRST, /* IPv4 only, where the kernel would take others with it */
+	WEFT_NL_OP_ADDR_ADD_FIRST,    /* so that the link is never without an IPv4 address */
+	WEFT_NL_OP_ADDR_DELETE_FIRST, /* one that stands in the way of another */
 	WEFT_NL_OP_ADDR_ADD,
 	WEFT_NL_OP_LINK_UP,
 	WEFT_NL_OP_WG_PEER, /* add, change; an allowed ip moves over by being added */
