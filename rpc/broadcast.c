@@ -3,6 +3,7 @@
 
 #include "rpc/call.h"
 #include "rpc/limits.h"
+#include "rpc/queue.h"
 
 struct broadcast {
 	WeftRpcRuntime *rt;
@@ -41,7 +42,7 @@ broadcast_step(void *data)
 	while (b->next < end)
 		send_one(b, b->calls[b->next++]);
 	if (b->next < b->count) {
-		weft_rpc_runtime_invoke(b->rt, broadcast_step, b);
+		weft_rpc_runtime_yield(b->rt, broadcast_step, b);
 		return;
 	}
 	if (b->on_end != NULL)

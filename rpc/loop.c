@@ -185,6 +185,10 @@ loop_poll(GPollFD *fds, guint n, gint timeout_ms)
 	if (loop == NULL)
 		return g_poll(fds, n, timeout_ms); /* another thread's iteration */
 	q = &loop->rt->queues[0];
+	if (q->later.first != NULL) {
+		weft_rpc_queue_take_later(q);
+		timeout_ms = 0;
+	}
 	if (weft_rpc_queue_take(q, 0) > 0 || timeout_ms == 0) {
 		looked = loop->fired || timeout_ms == 0 ||
 			 now_us - loop->last_look_us >= LOOK_INTERVAL_US;

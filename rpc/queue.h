@@ -52,6 +52,7 @@ struct weft_rpc_queue {
 	bool has_thread;
 	bool ended;                  /* GRPC_QUEUE_SHUTDOWN was seen */
 	struct weft_rpc_notes notes; /* of this batch; only the waiting thread */
+	struct weft_rpc_notes later; /* after the network had its turn; only the waiting thread */
 	WeftArena *arena;            /* only where callbacks run */
 	bool arena_busy;
 	int64_t next_tick_us; /* only the waiting thread */
@@ -151,6 +152,13 @@ weft_rpc_queue_note(struct weft_rpc_queue *q, struct weft_rpc_note *note)
  * @deadline_us of the monotonic clock (0: not at all, INT64_MAX: for ever). Returns how many; false
  * in q->ended once it is shut down. */
 unsigned weft_rpc_queue_take(struct weft_rpc_queue *q, int64_t deadline_us);
+
+/* Runs @fn(@data) where callbacks run, after the network had its turn: for long work in pieces.
+ * Only where callbacks run (INLINE: on the first queue's thread). */
+void weft_rpc_runtime_yield(WeftRpcRuntime *rt, void (*fn)(void *data), void *data);
+
+/* If somebody yielded: gives the network its turn, and adds the first of them to q->notes. */
+void weft_rpc_queue_take_later(struct weft_rpc_queue *q);
 
 /* Until when the thread may wait. */
 int64_t weft_rpc_queue_deadline_us(struct weft_rpc_queue *q);

@@ -139,6 +139,18 @@ weft_rpc_queue_send_ends(struct weft_rpc_queue *q)
 	atomic_fetch_sub(&q->sends_busy, 1);
 }
 
+void
+weft_rpc_queue_take_later(struct weft_rpc_queue *q)
+{
+	if (q->later.first == NULL)
+		return;
+	/* Core looks at one descriptor at a time, and each message that was sent has made one of
+	 * them ready. */
+	for (unsigned i = 0; i < 2 * WEFT_RPC_BROADCAST_CHUNK; i++)
+		(void) weft_rpc_queue_take(q, 0); /* a count */
+	weft_rpc_queue_note(q, weft_rpc_notes_take(&q->later));
+}
+
 static void *
 queue_thread(void *user)
 {
@@ -146,8 +158,11 @@ queue_thread(void *user)
 	bool hand_over = q->rt->delivery == WEFT_RPC_DELIVER_CONTEXT;
 
 	while (!q->ended) {
-		(void) weft_rpc_queue_take(q, weft_rpc_queue_deadline_us(q)); /* a count */
+		int64_t deadline_us = weft_rpc_queue_deadline_us(q);
+
+		(void) weft_rpc_queue_take(q, q->later.first != NULL ? 0 : deadline_us);
 		atomic_store(&q->asleep, false);
+		weft_rpc_queue_take_later(q);
 		if (hand_over)
 			weft_rpc_runtime_hand_over(q->rt, &q->notes, true);
 		else
@@ -264,8 +279,8 @@ on_invocation(struct weft_rpc_tag *tag, bool ok)
 	weft_rpc_queue_note(&inv->rt->queues[0], &inv->note);
 }
 
-void
-weft_rpc_runtime_invoke(WeftRpcRuntime *rt, void (*fn)(void *data), void *data)
+static struct invocation *
+invocation_new(WeftRpcRuntime *rt, void (*fn)(void *data), void *data)
 {
 	struct invocation *inv = g_new0(struct invocation, 1);
 
@@ -274,6 +289,14 @@ weft_rpc_runtime_invoke(WeftRpcRuntime *rt, void (*fn)(void *data), void *data)
 	inv->rt = rt;
 	inv->fn = fn;
 	inv->data = data;
+	return inv;
+}
+
+void
+weft_rpc_runtime_invoke(WeftRpcRuntime *rt, void (*fn)(void *data), void *data)
+{
+	struct invocation *inv = invocation_new(rt, fn, data);
+
 	if (rt->delivery == WEFT_RPC_DELIVER_CONTEXT) {
 		struct weft_rpc_notes notes = { 0 };
 
@@ -282,6 +305,15 @@ weft_rpc_runtime_invoke(WeftRpcRuntime *rt, void (*fn)(void *data), void *data)
 	} else {
 		weft_rpc_runtime_post(rt, &inv->tag);
 	}
+}
+
+void
+weft_rpc_runtime_yield(WeftRpcRuntime *rt, void (*fn)(void *data), void *data)
+{
+	if (rt->delivery == WEFT_RPC_DELIVER_CONTEXT)
+		weft_rpc_runtime_invoke(rt, fn, data); /* the network has its own thread */
+	else
+		weft_rpc_notes_append(&rt->queues[0].later, &invocation_new(rt, fn, data)->note);
 }
 
 /* --- Life --- */
@@ -398,6 +430,10 @@ end_queue(struct weft_rpc_queue *q)
 		pthread_join(q->thread, NULL);
 	while (!q->ended)
 		(void) weft_rpc_queue_take(q, INT64_MAX); /* until it is ended */
+	while (q->later.first != NULL) {
+		weft_rpc_queue_note(q, weft_rpc_notes_take(&q->later));
+		run_notes_inline(q);
+	}
 	run_notes_inline(q);
 	grpc_completion_queue_destroy(q->cq);
 	pthread_mutex_destroy(&q->lock);

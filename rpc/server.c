@@ -220,14 +220,19 @@ weft_rpc_server_start(WeftRpcServer *server)
 	weft_rpc_core_arm(server->cores);
 	if (server->unix_listener != NULL)
 		weft_rpc_unix_start(server->unix_listener);
+	pthread_mutex_lock(&server->lock);
 	server->census = weft_rpc_census_new(server);
+	pthread_mutex_unlock(&server->lock);
 }
 
 void
 weft_rpc_server_set_limits(WeftRpcServer *server, const struct weft_rpc_server_config *config)
 {
 	weft_rpc_admissions_set(server->admissions, config);
+	pthread_mutex_lock(&server->lock);
+	server->config.max_connections_per_address = config->max_connections_per_address;
 	weft_rpc_census_set(server->census, config->max_connections_per_address);
+	pthread_mutex_unlock(&server->lock);
 }
 
 /* --- The end --- */
@@ -268,10 +273,14 @@ weft_rpc_server_shutdown(WeftRpcServer *server,
 			 void *user)
 {
 	struct weft_rpc_queue *first = &server->rt->queues[0];
+	struct weft_rpc_census *census;
 
 	g_return_if_fail(server->state < WEFT_RPC_SERVER_STOPPING);
 	weft_rpc_unix_close(server->unix_listener);
-	weft_rpc_census_free(g_steal_pointer(&server->census));
+	pthread_mutex_lock(&server->lock);
+	census = g_steal_pointer(&server->census);
+	pthread_mutex_unlock(&server->lock);
+	weft_rpc_census_free(census);
 	pthread_mutex_lock(&server->lock);
 	server->state = WEFT_RPC_SERVER_STOPPING;
 	server->on_stopped = on_stopped;

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 
 import grpc
 import pytest
@@ -220,6 +221,22 @@ def test_too_many_pings_end_the_connection(testd):
     frame = raw.wait_frame(GOAWAY)
     assert frame is not None and frame[3][4:8] == (11).to_bytes(4, "big")  # ENHANCE_YOUR_CALM
     raw.close()
+
+
+def test_pings_from_the_interval_on_are_accepted():
+    with Testd("--ping-ms", "200") as daemon:
+        rpc = daemon.channel()
+        raw = RawH2(daemon.port)
+        raw.call("/weft.test.Test/Hold", b"0")
+        wait_until(lambda: rpc.stats()["held"] == 1)
+        for _ in range(8):
+            raw.frame(PING, 0, 0, bytes(8))
+            sent = time.monotonic()
+            frame = raw.wait_frame(PING)
+            assert frame is not None and frame[1] == 1
+            wait_until(lambda: time.monotonic() - sent > 0.3)
+        assert rpc.stats()["held"] == 1
+        raw.close()
 
 
 # --- Readers that do not read ---
