@@ -19,9 +19,9 @@
  *	    ... event() USABLE, SELECTED, DISCONNECTED, FAILED ...
  *
  * After every call into the engine the caller arms one timer for ice_agent_next_us() and calls
- * ice_agent_timer() then. Callbacks run inside calls of the engine. They may call any function of
- * this header but ice_agent_free(); a session that is freed in its own callback is gone when the
- * call ends. */
+ * ice_agent_timer() then. Callbacks run inside calls of the engine. candidate() and event() may
+ *call any function of this header but ice_agent_free(), send() and permit() none; a session that is
+ *freed gets no further callback. */
 #pragma once
 
 #include <glib.h>
@@ -79,8 +79,8 @@ enum ice_event_type {
 	ICE_EVENT_USABLE,
 	/* The pair was nominated, or a better one replaces it. */
 	ICE_EVENT_SELECTED,
-	/* The peer does not answer any more. The session goes on asking, and reports SELECTED again
-	 * if it comes back; NetBird peers have given up by then, so that a restart with a new
+	/* The peer does not answer any more. All pairs are checked again, which ends in USABLE
+	 * or, after 12 s, in FAILED. NetBird peers give up as well, so that a restart with a new
 	 * session id is due at once. */
 	ICE_EVENT_DISCONNECTED,
 	/* Nothing worked within 12 s. The session still answers, and becomes USABLE if the peer's
@@ -231,15 +231,15 @@ void ice_session_set_relay(IceSession *session, bool relay);
 void ice_session_set_weft(IceSession *session, bool weft);
 
 /* A CANDIDATE line of the peer; may come before ice_session_set_remote(). UNUSABLE also for
- * overlay addresses, and if there are too many. A line with the ufrag of another generation than
- * the one in force is dropped as UNUSABLE. */
+ * overlay addresses, and if there are too many. A line whose ufrag is not that of the credentials
+ * in force is kept until those that it belongs to come. */
 enum ice_line_status ice_session_add_remote(IceSession *session, const char *line, size_t len);
 
-/* ICE restart (RFC 8445 section 9): forgets candidates, pairs and remote credentials of the peer,
- * checks begin anew with the next ice_session_set_remote(), and gathering with the next
- * ice_session_gather(). A pair in use stays in use, with its consent, until a new one is valid.
- * @own: new credentials, or NULL to keep them (NetBird does, protocol.md 3.6). False if the new
- * ufrag is in use. */
+/* ICE restart (RFC 8445 section 9): checks begin anew with the next ice_session_set_remote(), and
+ * gathering with the next ice_session_gather(). Candidates that the peer signalled are kept if it
+ * comes back with the same ufrag. A pair in use stays in use, with its consent, until a new one is
+ * valid (DISCONNECTED tells if it is lost before). @own: new credentials, or NULL to keep them
+ * (NetBird does, protocol.md 3.6). False if the new ufrag is in use or malformed. */
 bool ice_session_restart(IceSession *session, const struct ice_credentials *own);
 
 /* Tests the pair in use now instead of at its next turn: WireGuard got no answer, say. */

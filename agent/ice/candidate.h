@@ -21,8 +21,8 @@ const char *ice_type_name(enum ice_type type);
 #define ICE_LOCAL_PREFERENCE 65535
 uint32_t ice_priority(enum ice_type type, uint16_t local_preference);
 
-/* RFC 8445 section 6.1.2.3 as NetBird and libnice compute it but for a factor of 2^32:
- * @g is the priority of the controlling side's candidate, @d the other's. */
+/* RFC 8445 section 6.1.2.3: 2^32 * min + 2 * max + (g > d). (NetBird's factor is 2^32 - 1, which
+ * orders alike.) @g is the priority of the controlling side's candidate, @d the other's. */
 uint64_t ice_pair_priority(uint32_t g, uint32_t d);
 
 struct ice_candidate {
