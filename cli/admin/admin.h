@@ -61,3 +61,5 @@ int admin_token_revoke(WeftCli *cli, void *user);
 int admin_events(WeftCli *cli, void *user);
 
 extern const struct weft_cli_option admin_rule_options[];
+
+extern const struct weft_cli_program weft_admin_program;
