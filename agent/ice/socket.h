@@ -48,6 +48,7 @@ struct ice_datagram {
 
 #define ICE_SOCKET_BATCH 32
 
-/* Receives up to ICE_SOCKET_BATCH datagrams in one system call. Returns their number, 0 if there
- * are none, or negative errno. Datagrams with a bad UDP length are left out. */
+/* Receives up to ICE_SOCKET_BATCH datagrams in one system call. Returns their number, or
+ * negative errno. Datagrams with a bad UDP length are left out, so that 0 does not mean that none
+ * are left: wait with poll(2). */
 int ice_socket_receive(IceSocket *socket, struct ice_datagram ret[ICE_SOCKET_BATCH]);
