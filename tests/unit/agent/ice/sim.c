@@ -686,9 +686,9 @@ sim_connect(struct sim *sim, struct sim_host *a, struct sim_host *b, struct sim_
 
 	memset(ret, 0, 2 * sizeof(*ret));
 	for (i = 0; i < 2; i++) {
-		struct ice_session_config config = { .controlling = i == 0,
+		struct ice_session_config config = { .controlling = i == 0 || sim->same_roles,
 						     .relay = a->relay && b->relay,
-						     .weft = true,
+						     .weft = !sim->netbird,
 						     .user = &ret[i] };
 
 		ret[i].host = hosts[i];

@@ -71,7 +71,9 @@ struct sim {
 	/* The weather, changed at will. */
 	int64_t delay_us, jitter_us;
 	unsigned loss_permille, duplicate_permille;
-	bool down; /* nothing arrives */
+	bool down;       /* nothing arrives */
+	bool netbird;    /* sessions without slow consent */
+	bool same_roles; /* both sides believe that they control */
 	unsigned n_public;
 };
 
