@@ -8,7 +8,6 @@
 
 Everything that a program prints is kept in .lines (stdout and stderr together).
 """
-import ctypes
 import itertools
 import os
 import re
@@ -18,9 +17,7 @@ import subprocess
 import threading
 import time
 
-_libc = ctypes.CDLL(None)
 _numbers = itertools.count(1)
-PR_SET_PDEATHSIG = 1
 
 
 class Timeout(AssertionError):
@@ -63,10 +60,6 @@ def wait_port(port, host="127.0.0.1", timeout=10):
     wait_until(accepts, timeout, f"{host}:{port} accepts")
 
 
-def _die_with_us():
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 class Program:
     def __init__(self, argv, env=None, cwd=None, stop_timeout=10):
         self.argv = [str(a) for a in argv]
@@ -74,10 +67,11 @@ class Program:
         self._stop_timeout = stop_timeout
         self._changed = threading.Condition()
         self._ended = False
+        # No preexec_fn: it would make Python fork(), and the handlers that grpcio leaves for that can
+        # wait for ever. setpriv has the program die with us.
         self._process = subprocess.Popen(
-            self.argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            cwd=cwd, env={**os.environ, **(env or {})}, text=True, errors="replace",
-            preexec_fn=_die_with_us)
+            ["setpriv", "--pdeathsig", "KILL", "--", *self.argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            cwd=cwd, env={**os.environ, **(env or {})}, text=True, errors="replace")
         self.pid = self._process.pid
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
