@@ -11,7 +11,6 @@
 #include "stun/build.h"
 #include "stun/message.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define TIME_LEN 8
@@ -48,7 +47,9 @@ make_nonce(char ret[RELAY_NONCE_LEN + 1],
 {
 	memcpy(ret, WEFT_STUN_NONCE_COOKIE, WEFT_STUN_NONCE_COOKIE_LEN);
 	memcpy(ret + WEFT_STUN_NONCE_COOKIE_LEN, features, 4);
-	snprintf(ret + WEFT_STUN_NONCE_PREFIX_LEN, TIME_LEN + 1, "%08x", now_s);
+	for (unsigned i = 0; i < TIME_LEN; i++)
+		ret[WEFT_STUN_NONCE_PREFIX_LEN + i] =
+			"0123456789abcdef"[now_s >> (28 - 4 * i) & 0xf];
 	nonce_mac(ret + WEFT_STUN_NONCE_PREFIX_LEN + TIME_LEN, shared, flow, ret);
 }
 

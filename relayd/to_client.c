@@ -65,7 +65,7 @@ relay_outbox_flush(RelayWorker *w)
 	}
 	relay_count(&w->counters.udp_sent, sent);
 	out->n = out->n_iov = 0;
-	out->arena_used = 0;
+	out->arena_used = out->answer_len = 0;
 }
 
 /* Room for one more message of @iov parts and @bytes of headers to a client of @flow. */
@@ -136,6 +136,7 @@ end_message(RelayWorker *w, const struct relay_flow *flow, unsigned first, size_
 	unsigned i = out->n++;
 	struct msghdr *msg = &out->headers[i].msg_hdr;
 
+	out->answer_len = 0;
 	*msg = (struct msghdr){
 		.msg_name = &out->names[i],
 		.msg_iov = &out->iov[first],
@@ -155,21 +156,49 @@ end_message(RelayWorker *w, const struct relay_flow *flow, unsigned first, size_
 		msg->msg_control = NULL;
 }
 
+/* Makes one more answer a segment of the last message: a client that asks several things at once
+ * is answered by one train. */
+static bool
+join_answer(RelayWorker *w, const struct relay_flow *flow, const uint8_t *answer, size_t len)
+{
+	struct relay_outbox *out = &w->outbox;
+	struct msghdr *msg;
+
+	if (out->answer_len != len || out->n_iov == RELAY_OUT_IOV ||
+	    out->arena_used + len > RELAY_OUT_ARENA || w->config.no_gso ||
+	    memcmp(&out->answered, flow, sizeof(*flow)) != 0)
+		return false;
+	msg = &out->headers[out->n - 1].msg_hdr;
+	if (msg->msg_iovlen == RELAY_SEGMENTS_MAX)
+		return false;
+	add_part(out, memcpy(arena(out, len), answer, len), len);
+	if (msg->msg_iovlen++ == 1) {
+		uint16_t size = (uint16_t) len;
+
+		msg->msg_control = out->control[out->n - 1];
+		add_control(msg, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size));
+		out->segment[out->n - 1] = size;
+	}
+	return true;
+}
+
 void
 relay_to_client_answer(RelayWorker *w,
 		       const struct relay_flow *flow,
 		       const uint8_t *answer,
 		       size_t len)
 {
+	struct relay_outbox *out = &w->outbox;
 	unsigned first;
-	uint8_t *copy;
 
+	if (join_answer(w, flow, answer, len))
+		return;
 	make_room(w, flow, 1, len);
-	copy = arena(&w->outbox, len);
-	memcpy(copy, answer, len);
-	first = w->outbox.n_iov;
-	add_part(&w->outbox, copy, len);
+	first = out->n_iov;
+	add_part(out, memcpy(arena(out, len), answer, len), len);
 	end_message(w, flow, first, 0);
+	out->answered = *flow;
+	out->answer_len = len;
 }
 
 void

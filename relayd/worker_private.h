@@ -57,6 +57,9 @@ struct relay_outbox {
 	uint8_t arena[RELAY_OUT_ARENA]; /* headers of frames, answers */
 	unsigned n, n_iov;
 	size_t arena_used;
+	/* The last message, while it is answers to one client that may be joined by another. */
+	struct relay_flow answered;
+	size_t answer_len; /* 0: nothing may join */
 };
 
 struct relay_worker {
