@@ -96,9 +96,25 @@ sig_registry_prove(SigRegistry *r, struct sig_stream *s, WeftRpcCall **ret_repla
 {
 	*ret_replaced = NULL;
 	s->proven = true;
-	g_ptr_array_remove_fast(r->waiting, s);
+	g_ptr_array_remove(r->waiting, s);
 	if (!s->held)
 		take_key(r, s, ret_replaced);
+}
+
+/* The key is free: the last who came for it has it. */
+static void
+promote(SigRegistry *r, const struct weft_key *key)
+{
+	for (guint i = r->waiting->len; i-- > 0;) {
+		struct sig_stream *s = g_ptr_array_index(r->waiting, i);
+		WeftRpcCall *nobody = NULL;
+
+		if (!key_equal(&s->key, key))
+			continue;
+		g_ptr_array_remove_index(r->waiting, i);
+		take_key(r, s, &nobody);
+		return;
+	}
 }
 
 void
@@ -108,9 +124,11 @@ sig_registry_remove(SigRegistry *r, WeftRpcCall *call)
 
 	if (s == NULL)
 		return;
-	if (g_hash_table_lookup(r->by_key, &s->key) == s)
+	g_ptr_array_remove(r->waiting, s);
+	if (g_hash_table_lookup(r->by_key, &s->key) == s) {
 		g_hash_table_remove(r->by_key, &s->key);
-	g_ptr_array_remove_fast(r->waiting, s);
+		promote(r, &s->key);
+	}
 	g_hash_table_remove(r->by_call, call);
 }
 
@@ -150,7 +168,7 @@ sig_registry_expire(SigRegistry *r,
 
 		if (s->since_us >= before_us)
 			continue;
-		g_ptr_array_remove_index_fast(r->waiting, i);
+		g_ptr_array_remove_index(r->waiting, i);
 		fn(s->call, user);
 	}
 }

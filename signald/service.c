@@ -206,8 +206,9 @@ within_limits(SigService *s, const struct sig_envelope *e)
 
 	memcpy(pair, e->sender.b, WEFT_KEY_LEN);
 	memcpy(pair + WEFT_KEY_LEN, e->recipient.b, WEFT_KEY_LEN);
-	return weft_ratelimit_take_bytes(s->per_sender, e->sender.b, WEFT_KEY_LEN, 1, now_us) &&
-	       weft_ratelimit_take_bytes(s->per_pair, pair, sizeof pair, 1, now_us);
+	/* What a pair is refused is not charged to its sender, who has others to talk to. */
+	return weft_ratelimit_take_bytes(s->per_pair, pair, sizeof pair, 1, now_us) &&
+	       weft_ratelimit_take_bytes(s->per_sender, e->sender.b, WEFT_KEY_LEN, 1, now_us);
 }
 
 static void
