@@ -3,7 +3,7 @@
 
 import pytest
 from lab import BUILD, Lab, skip_reason, wait_until
-from weft import Weft
+from weft import StockPeer, Weft
 
 pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason()))
 
@@ -91,3 +91,28 @@ def test_without_a_policy_packets_are_dropped(weft, lab):
                      '--socket', weft.admin_socket])
     wait_until(lambda: one.host.run(['ping', '-c1', '-W1', '-n', two.addr],
                                     check=False).returncode != 0, what='the end of reachability')
+
+
+@pytest.mark.parametrize('kind', [None, 'port-restricted'])
+def test_a_stock_peer_and_an_agent_meet_directly(weft, lab, kind):
+    def host(name):
+        return lab.host(name, behind=lab.nat(f'nat-{name}', kind=kind)) if kind else lab.public_host(name)
+    one, two = weft.join(host('one')), StockPeer(weft, host('two'))
+    assert one.reaches(two)
+    path_between(one, two)
+    assert one.reaches(two)
+    assert two.host.run(['ping', '-c1', '-W5', '-n', one.addr], check=False).returncode == 0
+
+
+def test_a_stock_peer_that_comes_first_is_found(weft, lab):
+    two = StockPeer(weft, lab.public_host('two'))
+    one = weft.join(lab.public_host('one'))
+    assert one.reaches(two)
+    path_between(one, two)
+
+
+def test_the_relay_carries_between_a_stock_peer_and_an_agent(weft, lab):
+    one = weft.join(lab.host('one', behind=lab.nat('home', kind='symmetric')))
+    two = StockPeer(weft, lab.host('two', behind=lab.nat('work', kind='symmetric')))
+    assert one.reaches(two)
+    assert one.peer('two')['path'] == 'relayed'

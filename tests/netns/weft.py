@@ -6,7 +6,7 @@ import os
 import socket
 import time
 
-from lab import BUILD, Lab, wait_until
+from lab import BUILD, TOP, wait_until
 
 
 def listens(path):
@@ -159,3 +159,26 @@ runtime-dir={self.run_dir}
             if self.host.run(['ping', '-c1', '-W1', '-n', other.addr], check=False).returncode == 0:
                 return True
         return False
+
+
+class StockPeer:
+    """tests/peer/nb_peer.py, which is proven against the official programs, on a host."""
+
+    def __init__(self, weft, host, *options):
+        self.weft, self.host = weft, host
+        state = f'{weft.dir}/{host.name}'
+        os.makedirs(state, mode=0o700)
+        log = open(os.path.join(weft.dir, f'{host.name}-peer.log'), 'ab')
+        self.process = host.popen(
+            ['/usr/bin/python3', str(TOP / 'tests/peer/nb_peer.py'), 'up', '--state', state,
+             '--management-url', f'http://{weft.server.addr4}:33073', '--setup-key',
+             weft.secret_of(weft.key), '--hostname', host.name, '--interface', 'wt0', *options],
+            stdout=log, stderr=log)
+        weft.processes.append(self.process)
+        self.addr = wait_until(self._address, timeout=20, what=f'address of {host.name}')
+
+    def _address(self):
+        for link in json.loads(self.host.run(['ip', '-j', '-4', 'addr', 'show']).stdout):
+            if link.get('ifname') == 'wt0' and link['addr_info']:
+                return link['addr_info'][0]['local']
+        return None
