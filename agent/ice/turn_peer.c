@@ -569,11 +569,12 @@ turn_peer_channel_data(IceTurn *turn, const uint8_t *buf, size_t len)
 	uint16_t number, payload;
 	struct weft_endpoint peer;
 
-	if (turn->state != ICE_TURN_READY || !weft_stun_channel_parse(buf, len, &number, &payload))
+	if (turn->state != ICE_TURN_READY ||
+	    !weft_stun_channel_parse(buf, len, &number, &payload) ||
+	    number > WEFT_STUN_CHANNEL_LAST) /* none that we would choose */
 		return;
 	c = turn->channels[number - WEFT_STUN_CHANNEL_FIRST];
-	/* An answer to ChannelBind may be overtaken by the first data: what was asked for counts.
-	 */
+	/* The first data may overtake the answer to ChannelBind: what was asked for counts. */
 	if (c == NULL)
 		return;
 	turn->heard_us = turn_now(turn);
